@@ -1,0 +1,86 @@
+"""A bank of procedural textures with natural statistics, and of outlines to cut objects from."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from effvit_edge.core.motion.patterns import PATTERNS, random_outline
+from effvit_edge.core.motion.plane import Image, build_pyramid
+
+_OUTLINE_PIXELS = 128
+_WEIGHTS = np.array([weight for _, weight in PATTERNS])
+
+
+class TextureBank:
+    """Textures made when first asked for, the same for the same seed.
+
+    Attributes:
+        size: side of the square textures in pixels.
+    """
+
+    def __init__(self, seed: int, count: int = 200, size: int = 512) -> None:
+        """Prepares a bank; nothing is drawn yet.
+
+        Args:
+            seed: fixes every texture.
+            count: how many textures and how many outlines it holds.
+            size: side of a texture in pixels.
+
+        Raises:
+            ValueError: if ``count`` or ``size`` is too small.
+        """
+        if count < 1 or size < 32:
+            raise ValueError(
+                f"a texture bank needs count >= 1 and size >= 32, not {count} and {size}"
+            )
+        self.size = size
+        self._seed = seed
+        self._pyramids: list[tuple[Image, ...] | None] = [None] * count
+        self._outlines: list[Image | None] = [None] * count
+
+    def __len__(self) -> int:
+        return len(self._pyramids)
+
+    def sample(self, rng: np.random.Generator) -> tuple[Image, ...]:
+        """Returns the pyramid of a random texture, finest level first, (size, size, 3) uint8."""
+        return self.texture(int(rng.integers(len(self))))
+
+    def sample_outline(self, rng: np.random.Generator) -> Image:
+        """Returns a random outline as (128, 128) uint8 coverage, within the inscribed circle."""
+        return self.outline(int(rng.integers(len(self))))
+
+    def texture(self, index: int) -> tuple[Image, ...]:
+        """Returns the pyramid of one texture; do not write into it."""
+        pyramid = self._pyramids[index]
+        if pyramid is None:
+            rng = np.random.default_rng([self._seed, 0, index])
+            kind = int(rng.choice(len(PATTERNS), p=_WEIGHTS / _WEIGHTS.sum()))
+            pyramid = build_pyramid(PATTERNS[kind][0](rng, self.size))
+            self._pyramids[index] = pyramid
+        return pyramid
+
+    def outline(self, index: int) -> Image:
+        """Returns one outline; do not write into it."""
+        outline = self._outlines[index]
+        if outline is None:
+            rng = np.random.default_rng([self._seed, 1, index])
+            outline = random_outline(rng, _OUTLINE_PIXELS)
+            self._outlines[index] = outline
+        return outline
+
+    def fill(self) -> None:
+        """Draws everything now, for instance before processes fork and share it."""
+        for index in range(len(self)):
+            self.texture(index)
+            self.outline(index)
+
+
+def sharpness(picture: npt.NDArray[np.uint8]) -> float:
+    """Returns how well motion can be seen, in grey levels per pixel along the weakest direction."""
+    grey = picture.astype(np.float32).mean(axis=2)
+    across = grey[:-1, 1:] - grey[:-1, :-1]
+    down = grey[1:, :-1] - grey[:-1, :-1]
+    xx, yy, xy = (across**2).mean(), (down**2).mean(), (across * down).mean()
+    weakest = 0.5 * (xx + yy - np.sqrt((xx - yy) ** 2 + 4.0 * xy**2))
+    return float(np.sqrt(max(weakest, 0.0)))
