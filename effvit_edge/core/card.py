@@ -82,9 +82,9 @@ class Preprocess:
         _one_of(self.resize, RESIZES, "resize")
         if not 0 < self.crop_ratio <= 1:
             raise InputError(f"'crop_ratio' must be above 0 and at most 1, got {self.crop_ratio}")
-        if len(self.mean) != 3 or not all(0 <= value <= 1 for value in self.mean):
+        if not all(0 <= value <= 1 for value in self.mean):
             raise InputError(f"'mean' must be three numbers from 0 to 1, got {self.mean}")
-        if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
+        if not all(0 < value < math.inf for value in self.std):
             raise InputError(f"'std' must be three positive numbers, got {self.std}")
 
 

@@ -1,4 +1,4 @@
-"""Reading JSON that must be exactly what is expected: nothing unknown, missing or of another type."""
+"""Reading JSON that must be exactly what is expected: nothing unknown, missing or mistyped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NoReturn, TypeAlias
 
 from effvit_edge.core.errors import InputError
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 _SHOWN_CHARACTERS = 60
 

@@ -1,0 +1,119 @@
+"""``effvit-edge``: finds the command, runs it, and turns what went wrong into an exit code.
+
+0 fine, 1 the work failed, 2 usage or bad input, 3 environment, 4 a gate failed, 5 artifact not
+compatible with this device, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from effvit_edge import __version__
+from effvit_edge.core.errors import EdgeError, EnvironmentFault
+
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: ``module`` holds it under the name ``command`` and is imported when needed."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS = (
+    Entry("models", "effvit_edge.cli.models", "List the networks with their size and cost."),
+)
+
+
+class CommandTable(click.Group):
+    """The commands of :data:`COMMANDS`; listing them imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name. A module that does not import is an error, not "no such"."""
+        for entry in COMMANDS:
+            if entry.name == cmd_name:
+                command: click.Command = importlib.import_module(entry.module).command
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table's own one-line texts."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.help) for entry in COMMANDS])
+
+
+@click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,  # main takes it off the line, so that it may stand anywhere
+    help="Show the trace of an error.",
+)
+@click.version_option(__version__, prog_name="effvit-edge")
+def cli() -> None:
+    """Train, export and run video action recognition on the edge."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line, errors and all.
+
+    Args:
+        arguments: without the program's name; the process's own by default.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug, given = _take_debug(given)
+    try:
+        outcome = cli.main(given, prog_name="effvit-edge", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Exception as error:
+        text, code = _explain(error)
+        if debug:
+            traceback.print_exc()
+        click.echo(f"error: {text}", err=True)
+        return code
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Take ``--debug`` off a command line, up to a ``--`` that ends its options."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [argument for argument in arguments[:end] if argument != "--debug"]
+    return len(options) < end, options + arguments[end:]
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an error that ended a command."""
+    if isinstance(error, EdgeError):
+        return str(error), error.exit_code
+    if isinstance(error, PermissionError):
+        return f"No permission: {error.strerror}: {error.filename}.", EnvironmentFault.exit_code
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {error.filename}.", EdgeError.exit_code
+    summary = str(error).strip().split("\n")[0]
+    named = f"{type(error).__name__}: {summary}" if summary else type(error).__name__
+    return f"Unexpected {named} (--debug shows the trace).", EdgeError.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
