@@ -1,0 +1,133 @@
+"""Sessions on ONNX Runtime: the CPU everywhere, CUDA where its build has it.
+
+Notation: H W are the model's input in pixels, T its frames; frames are uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from effvit_edge.core.card import ModelCard
+from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
+from effvit_edge.core.optional import require
+from effvit_edge.runtime.base import CheckedSession, Image, Logits, State
+from effvit_edge.runtime.graph import CARD_KEY, NEXT_PREFIX, TensorSpec, check_graph
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_NUMPY_NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+_ONLY_FATAL = 4  # ONNX Runtime's log level: what matters comes back as an exception
+
+
+class OnnxSession(CheckedSession):
+    """An exported model in ONNX Runtime. Opened by ``open_onnx``."""
+
+    def __init__(self, ort_session: Any, card: ModelCard, path: Path, provider_report: str) -> None:
+        inputs = [_tensor_spec(arg) for arg in ort_session.get_inputs()]
+        outputs = [_tensor_spec(arg) for arg in ort_session.get_outputs()]
+        self._states = check_graph(card, inputs, outputs, str(path))
+        names = [state.name for state in self._states]
+        super().__init__(card, provider_report, frozenset(names))
+        self._session = ort_session
+        self._outputs = ["logits", *(NEXT_PREFIX + name for name in names)]
+
+    def close(self) -> None:
+        """See ``Session.close``."""
+        super().close()
+        self._session = None
+
+    def _run(self, clip: Image) -> Logits:
+        logits: Logits = self._infer({"frames": np.ascontiguousarray(clip)})[0]
+        return logits
+
+    def _init_state(self) -> State:
+        return {state.name: np.zeros(state.shape, state.dtype) for state in self._states}
+
+    def _step(self, frame: Image, state: State) -> tuple[Logits, State]:
+        logits, *values = self._infer({"frame": np.ascontiguousarray(frame), **state})
+        names = (part.name for part in self._states)
+        return logits, dict(zip(names, values, strict=True))
+
+    def _infer(self, feeds: dict[str, Any]) -> list[Any]:
+        try:
+            results: list[Any] = self._session.run(self._outputs, feeds)
+        except Exception as error:  # ONNX Runtime's own types share no base but this one
+            raise EdgeError(f"ONNX Runtime failed: {_first_line(error)}.") from error
+        return results
+
+
+def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
+    """Load an ONNX file and check it against its card.
+
+    Args:
+        path: an ONNX file written by the export command.
+        provider: ``cpu``, ``cuda`` or ``auto`` (CUDA where it works, else the CPU).
+        threads: for one operator, on the CPU.
+
+    Raises:
+        InputError: not an ONNX file, no card in it, or a graph that does not fit the card.
+        EnvironmentFault: ONNX Runtime is absent, or ``cuda`` was asked for and does not work.
+    """
+    ort = require("onnxruntime", "ort")
+    fallback = ""
+    if provider != "cpu":
+        refusal = _why_no_cuda(ort)
+        if not refusal:
+            session = _create(ort, path, [_CUDA, _CPU], threads)
+            if _CUDA in session.get_providers():
+                return _checked(session, path, f"ONNX Runtime {ort.__version__} on CUDA")
+            refusal = "ONNX Runtime has CUDA built in, but could not start it on this machine"
+        if provider == "cuda":
+            raise EnvironmentFault(
+                f"CUDA was asked for and cannot be used: {refusal}. "
+                "Install: pip install 'effvit-edge[ort-gpu]', or use --provider cpu."
+            )
+        fallback = f" (not CUDA: {refusal})"
+    session = _create(ort, path, [_CPU], threads)
+    plural = "" if threads == 1 else "s"
+    report = f"ONNX Runtime {ort.__version__} on the CPU, {threads} thread{plural}{fallback}"
+    return _checked(session, path, report)
+
+
+def _why_no_cuda(ort: ModuleType) -> str:
+    """Empty when this build of ONNX Runtime has CUDA; it may still fail to start."""
+    return "" if _CUDA in ort.get_available_providers() else "this ONNX Runtime is built without it"
+
+
+def _create(ort: ModuleType, path: Path, providers: Sequence[str], threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _ONLY_FATAL
+    # Idle threads sleep: between two frames of a live source, decoding needs the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's own types share no base but this one
+        raise InputError(
+            f"{path} cannot be loaded as an ONNX model: {_first_line(error)}. "
+            "Is it complete, and was it written by: effvit-edge export?"
+        ) from error
+
+
+def _checked(ort_session: Any, path: Path, provider_report: str) -> OnnxSession:
+    text = ort_session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+    if text is None:
+        raise InputError(
+            f"{path} has no model card, so its labels and its input are unknown. "
+            "Export the checkpoint with: effvit-edge export."
+        )
+    return OnnxSession(ort_session, ModelCard.from_json(text, str(path)), path, provider_report)
+
+
+def _tensor_spec(arg: Any) -> TensorSpec:
+    dtype = _NUMPY_NAMES.get(arg.type, arg.type.removeprefix("tensor(").removesuffix(")"))
+    return TensorSpec(arg.name, dtype, tuple(arg.shape))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,21 @@
+"""Where frames come from: video files, folders of them, cameras.
+
+``list_sources`` turns what the user named into single sources, ``open_source`` opens one.
+"""
+
+from effvit_edge.sources.base import End, Frame, Image, Losses, Source, SourceError
+from effvit_edge.sources.memory import MemorySource
+from effvit_edge.sources.open import SourceRef, list_sources, open_source
+
+__all__ = [
+    "End",
+    "Frame",
+    "Image",
+    "Losses",
+    "MemorySource",
+    "Source",
+    "SourceError",
+    "SourceRef",
+    "list_sources",
+    "open_source",
+]
