@@ -133,7 +133,7 @@ def directional_kernel(length: float, angle: float) -> npt.NDArray[np.float32]:
 @lru_cache(maxsize=1)
 def _noise_pool() -> npt.NDArray[np.int8]:
     samples = np.random.default_rng(0).standard_normal(_NOISE_SAMPLES, dtype=np.float32)
-    return np.clip(samples * _NOISE_UNIT, -127, 127).astype(np.int8)
+    return np.asarray(np.clip(samples * _NOISE_UNIT, -127, 127), dtype=np.int8)
 
 
 def _noise(rng: np.random.Generator, clip: Clip) -> Clip:

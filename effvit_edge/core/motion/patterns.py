@@ -46,9 +46,9 @@ def dead_leaves(rng: np.random.Generator, size: int) -> Image:
     picture = np.empty((size, size, 3), dtype=np.uint8)
     palette = [_colour(rng) for _ in range(int(rng.integers(3, 12)))]
     picture[:] = np.array(palette[0], dtype=np.uint8)
-    smallest, largest = size * rng.uniform(0.004, 0.03), size * rng.uniform(0.1, 0.35)
-    count = int(np.clip(1.5 * (size / smallest) ** 1.3, 150, 1200))
-    power = rng.uniform(1.5, 2.5)
+    smallest, largest = size * rng.uniform(0.004, 0.03), size * rng.uniform(0.15, 0.4)
+    count = int(rng.integers(300, 1500))
+    power = rng.uniform(0.8, 2.2)
     sides = rng.random(count) * (largest**-power - smallest**-power) + smallest**-power
     for radius in sides ** (-1.0 / power):
         colour = _vary(rng, palette[int(rng.integers(len(palette)))], 18.0)
@@ -128,7 +128,8 @@ def collage(rng: np.random.Generator, size: int) -> Image:
     field = fractal_noise(rng, size, rng.uniform(1.2, 2.0))
     edge = np.float32(math.exp(rng.uniform(math.log(2.0), math.log(200.0))))
     share = np.clip((field - 0.5) * edge + 0.5, 0.0, 1.0)[:, :, None]
-    return _to_image(one + (other.astype(np.float32) - one) * share)
+    base = one.astype(np.float32)
+    return _to_image(base + (other.astype(np.float32) - base) * share)
 
 
 def random_outline(rng: np.random.Generator, size: int) -> Image:
@@ -196,7 +197,7 @@ def _shade(rng: np.random.Generator, picture: Image) -> Image:
     slope = rng.uniform(0.3, 1.6)
     strength = rng.uniform(0.05, 0.5)
     light = 1.0 - strength * (fractal_noise(rng, size, slope) - 0.5)
-    return _to_image(picture * light[:, :, None].astype(np.float32))
+    return _to_image(picture.astype(np.float32) * light[:, :, None])
 
 
 def _soften(rng: np.random.Generator, picture: Image, sigma: float) -> Image:

@@ -69,12 +69,12 @@ class Tiling:
     """How a plane repeats: in space every ``period``, in scale every ``ratio``.
 
     Attributes:
-        period: length after which the plane repeats along both of its axes, in content units.
+        period: lengths after which the plane repeats along x and y, in content units.
         ratio: a whole number; scales between consecutive powers of it show one generation of the
             plane.
     """
 
-    period: float
+    period: tuple[float, float]
     ratio: int
 
     def generation(self, linear: complex) -> int:
@@ -85,9 +85,10 @@ class Tiling:
         """Returns the shift nearest to zero that shows the same, this and finer generations."""
         unit = linear / float(self.ratio) ** self.generation(linear)
         content = shift / unit
-        turns_x = round(content.real / self.period)
-        turns_y = round(content.imag / self.period)
-        return unit * (content - self.period * complex(turns_x, turns_y))
+        period_x, period_y = self.period
+        whole_x = period_x * round(content.real / period_x)
+        whole_y = period_y * round(content.imag / period_y)
+        return unit * (content - complex(whole_x, whole_y))
 
 
 def check_label(label: str) -> None:
@@ -106,10 +107,9 @@ def steady_velocity(label: str, speed: float, num_frames: int) -> Velocity:
         num_frames: T.
     """
     check_label(label)
-    ones = np.ones(num_frames)
     return Velocity(
-        drift=ones * (speed * _SHIFTS.get(label, 0j)),
-        growth=ones * (speed * _GROWTHS.get(label, 0j)),
+        drift=np.full(num_frames, speed * _SHIFTS.get(label, 0j), dtype=np.complex128),
+        growth=np.full(num_frames, speed * _GROWTHS.get(label, 0j), dtype=np.complex128),
         pivot=0j,
     )
 
