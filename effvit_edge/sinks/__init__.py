@@ -1,0 +1,16 @@
+"""Where labels go: JSONL, annotated video, memory."""
+
+from effvit_edge.sinks.base import PictureSink, RecordSink, partial_path
+from effvit_edge.sinks.jsonl import JsonlFileSink, JsonlStreamSink
+from effvit_edge.sinks.memory import MemorySink
+from effvit_edge.sinks.video import VideoSink
+
+__all__ = [
+    "JsonlFileSink",
+    "JsonlStreamSink",
+    "MemorySink",
+    "PictureSink",
+    "RecordSink",
+    "VideoSink",
+    "partial_path",
+]

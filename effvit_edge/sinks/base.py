@@ -1,0 +1,102 @@
+"""What a sink does, and how a file that is being written keeps away from its final name.
+
+While a sink writes ``NAME.ext``, the file is ``NAME.partial.ext``; it takes its final name when it
+is complete. What was written before an interruption, even a kill, stays under the partial name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from effvit_edge.core.errors import EnvironmentFault, InputError
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+"""``(H, W, 3)`` uint8 RGB."""
+
+
+class RecordSink(Protocol):
+    """Takes one record a decision."""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Take a record, which JSON can hold.
+
+        Raises:
+            EnvironmentFault: it cannot be written.
+        """
+        ...
+
+    def close(self, complete: bool) -> Path | None:
+        """Finish, under the final name when complete. Closing twice is allowed.
+
+        Returns:
+            The file that holds what was written; None where there is none.
+        """
+        ...
+
+
+class PictureSink(Protocol):
+    """Takes pictures with the time each is shown."""
+
+    def write(self, image: Image, pts_seconds: float) -> None:
+        """Take a picture; times must increase.
+
+        Raises:
+            EnvironmentFault: it cannot be written.
+        """
+        ...
+
+    def close(self, complete: bool) -> Path | None:
+        """Finish, under the final name when complete. Closing twice is allowed.
+
+        Returns:
+            The file that holds what was written; None where there is none.
+        """
+        ...
+
+
+def partial_path(path: Path) -> Path:
+    """The name that a file has until it is complete: ``a.mp4`` is ``a.partial.mp4``."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def prepare(path: Path) -> Path:
+    """Make the folder of a file to be written, and return the file's partial name.
+
+    Raises:
+        InputError: something that is no regular file has the name.
+        EnvironmentFault: the folder cannot be made.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise InputError(f"Cannot write {path}: it is {kind}. Give the name of a file.")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return partial_path(path)
+
+
+def finish(path: Path) -> Path:
+    """Give a complete file its final name, replacing an older one at once."""
+    partial = partial_path(path)
+    with writing(path):
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    return path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Map the operating system's errors while writing a file to one of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"Cannot write {path}: {error.strerror or error}. Check the disk and the permissions."
+        ) from error
