@@ -1,0 +1,1 @@
+"""Datasets: clips for training and sequences for evaluation, as uint8 RGB frames."""

@@ -1,0 +1,107 @@
+"""Procedural motion as a dataset: the label of a frame is the motion that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from effvit_edge.core.motion import LABELS, TextureBank, render_sequence
+from effvit_edge.data.types import IGNORE, Frames, LabelledSequence, Labels
+
+_TRAIN_STREAM, _EVAL_STREAM = 0, 1
+
+
+class MotionClips:
+    """Endless rendered training clips.
+
+    Args:
+        size: height and width in pixels.
+        frames: frames a clip.
+        textures: pictures in the bank that clips are made of.
+        seed: of the bank and of every clip.
+        switch_share: share of clips whose motion changes once.
+        switch_ignore: frames after a change that have no label.
+    """
+
+    labels: tuple[str, ...] = tuple(LABELS)
+    epoch_clips: int | None = None
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        frames: int,
+        textures: int,
+        seed: int,
+        switch_share: float = 0.0,
+        switch_ignore: int = 0,
+    ) -> None:
+        self.size = size
+        self.frames = frames
+        self.textures = textures
+        self.seed = seed
+        self.switch_share = switch_share
+        self.switch_ignore = switch_ignore
+        self.failures: list[str] = []
+
+    @cached_property
+    def bank(self) -> TextureBank:
+        """Drawn when first needed; the same in every worker."""
+        return TextureBank(self.seed, self.textures)
+
+    def __getitem__(self, number: int) -> tuple[Frames, Labels]:
+        rng = np.random.default_rng((self.seed, _TRAIN_STREAM, number))
+        segments = self._segments(rng)
+        frames = render_sequence(self.bank, rng, segments, self.size)
+        return frames, frame_labels(segments, self.switch_ignore)
+
+    def _segments(self, rng: np.random.Generator) -> list[tuple[str, int]]:
+        first = int(rng.integers(len(LABELS)))
+        if rng.random() >= self.switch_share:
+            return [(LABELS[first], self.frames)]
+        second = (first + int(rng.integers(1, len(LABELS)))) % len(LABELS)
+        change = int(rng.integers(self.frames // 4, self.frames - self.frames // 4))
+        return [(LABELS[first], change), (LABELS[second], self.frames - change)]
+
+
+class MotionSequences:
+    """Steady motions for evaluation, from textures that no training clip uses."""
+
+    labels: tuple[str, ...] = tuple(LABELS)
+
+    def __init__(self, *, size: int, frames: int, count: int, textures: int, seed: int) -> None:
+        self.size = size
+        self.frames = frames
+        self.count = count
+        self.textures = textures
+        self.seed = seed
+        self.failures: list[str] = []
+
+    @cached_property
+    def bank(self) -> TextureBank:
+        """A bank of its own, apart from the training bank of the same seed."""
+        return TextureBank(self.seed + 1_000_003, self.textures)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[LabelledSequence]:
+        for number in range(self.count):
+            rng = np.random.default_rng((self.seed, _EVAL_STREAM, number))
+            label = LABELS[number % len(LABELS)]
+            segments = [(label, self.frames)]
+            frames = render_sequence(self.bank, rng, segments, self.size)
+            yield LabelledSequence(f"{label}-{number}", frames, frame_labels(segments, 0))
+
+
+def frame_labels(segments: list[tuple[str, int]], switch_ignore: int) -> Labels:
+    """``(T,)`` class numbers; the first ``switch_ignore`` frames after each change have none."""
+    parts = []
+    for position, (label, count) in enumerate(segments):
+        part = np.full(count, LABELS.index(label), dtype=np.int64)
+        if position:
+            part[:switch_ignore] = IGNORE
+        parts.append(part)
+    return np.concatenate(parts)

@@ -1,0 +1,170 @@
+"""Scoring sequences with a checkpoint's network or with an exported session.
+
+Notation: T frames, H W pixels, M attention window in frames.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from effvit_edge.core.card import ModelCard
+from effvit_edge.core.errors import InputError
+from effvit_edge.core.files import atomic_path
+from effvit_edge.data.progress import track
+from effvit_edge.data.types import IGNORE, EvaluationSequences, Frames, Labels
+from effvit_edge.nn import EfficientViT
+from effvit_edge.train.metrics import Logits, Report, draw_confusion
+from effvit_edge.train.objective import frame_logits, normalise
+
+if TYPE_CHECKING:
+    from effvit_edge.runtime import Session
+
+_OVERLAP_WINDOWS = 6
+
+
+class Scorer(Protocol):
+    """Something that answers for a sequence of frames."""
+
+    card: ModelCard
+
+    def __call__(self, frames: Frames) -> Logits:
+        """``(T, H, W, 3)`` uint8 -> ``(T, classes)`` of a stream, ``(clips, classes)`` else."""
+        ...
+
+
+class TorchScorer:
+    """Answers of a network in torch.
+
+    Args:
+        model: in evaluation mode, on ``device``.
+        card: of the network.
+        device: where it runs.
+        max_frames: longest stretch seen at once by a stream. A longer sequence is cut into
+            stretches that overlap by several windows, so that every answer has its past.
+        clips: clips a sequence for a centred network.
+    """
+
+    def __init__(
+        self,
+        model: EfficientViT,
+        card: ModelCard,
+        *,
+        device: torch.device,
+        max_frames: int = 512,
+        clips: int = 4,
+    ) -> None:
+        self.model = model
+        self.card = card
+        self.device = device
+        self.clips = clips
+        self.overlap = _OVERLAP_WINDOWS * card.num_frames if card.num_frames > 1 else 0
+        self.max_frames = max(max_frames, 2 * self.overlap)
+
+    @torch.inference_mode()
+    def __call__(self, frames: Frames) -> Logits:
+        """Answers for ``(T, H, W, 3)`` uint8 frames."""
+        if self.card.mode == "clip":
+            stack = np.stack(cut_clips(frames, self.card.num_frames, self.clips))
+            return self._logits(stack)[:, -1]
+        parts, start = [], 0
+        while start < len(frames):
+            past = min(start, self.overlap)
+            stretch = frames[start - past : start - past + self.max_frames]
+            parts.append(self._logits(stretch[None])[0, past:])
+            start += len(stretch) - past
+        return np.concatenate(parts)
+
+    def _logits(self, clips: Frames) -> Logits:
+        batch = torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)
+        logits = frame_logits(self.model, normalise(batch, self.card.preprocess))
+        result: Logits = logits.float().cpu().numpy()
+        return result
+
+
+class SessionScorer:
+    """Answers of an exported artifact, frame by frame as on the device.
+
+    Args:
+        session: an open session.
+        clips: clips a sequence for a clip model.
+    """
+
+    def __init__(self, session: Session, *, clips: int = 4) -> None:
+        self.session = session
+        self.card = session.card
+        self.clips = clips
+
+    def __call__(self, frames: Frames) -> Logits:
+        """Answers for ``(T, H, W, 3)`` uint8 frames."""
+        if self.card.mode == "clip":
+            cuts = cut_clips(frames, self.card.num_frames, self.clips)
+            return np.stack([self.session.run(clip) for clip in cuts])
+        state = self.session.init_state()
+        answers = []
+        for frame in frames:
+            logits, state = self.session.step(frame, state)
+            answers.append(logits)
+        return np.stack(answers)
+
+
+def cut_clips(frames: Frames, length: int, count: int) -> list[Frames]:
+    """Up to ``count`` evenly spread clips of ``length`` frames; a short sequence is held at its end.
+
+    Args:
+        frames: ``(T, H, W, 3)``.
+        length: frames a clip.
+        count: most clips to cut.
+    """
+    if len(frames) <= length:
+        return [hold_last(frames, length)]
+    last = len(frames) - length
+    starts = sorted({round(x) for x in np.linspace(0, last, min(count, last + 1))})
+    return [frames[start : start + length] for start in starts]
+
+
+def hold_last(frames: Frames, length: int) -> Frames:
+    """Repeat the last frame until there are ``length``."""
+    if len(frames) >= length:
+        return frames
+    return np.concatenate([frames, np.repeat(frames[-1:], length - len(frames), axis=0)])
+
+
+def evaluate(
+    scorer: Scorer, sequences: EvaluationSequences, *, show_progress: bool = False
+) -> Report:
+    """Score every sequence.
+
+    Raises:
+        InputError: the data has a class that the model does not know.
+    """
+    labels = scorer.card.labels
+    numbers = _label_numbers(labels, sequences.labels)
+    report = Report(labels, scorer.card.num_frames, per_frame=scorer.card.mode == "stream")
+    items = track(sequences, len(sequences), "evaluate") if show_progress else sequences
+    for sequence in items:
+        truth = np.where(sequence.labels == IGNORE, IGNORE, numbers[sequence.labels])
+        report.add(sequence.name, scorer(sequence.frames), truth)
+    return report
+
+
+def write_report(report: Report, folder: Path, title: str = "") -> None:
+    """Write ``evaluation.json`` and ``confusion.png`` into a folder."""
+    with atomic_path(folder / "evaluation.json") as path:
+        path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+    draw_confusion(report, folder / "confusion.png", title)
+
+
+def _label_numbers(model_labels: tuple[str, ...], data_labels: tuple[str, ...]) -> Labels:
+    """The model's class number of each of the data's classes, by name."""
+    unknown = [label for label in data_labels if label not in model_labels]
+    if unknown:
+        raise InputError(
+            f"The data has the class '{unknown[0]}', which this model does not know; "
+            f"it knows {', '.join(model_labels[:12])}. Evaluate on data with the model's classes."
+        )
+    return np.array([model_labels.index(label) for label in data_labels], dtype=np.int64)
