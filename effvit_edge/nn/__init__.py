@@ -4,14 +4,18 @@ from effvit_edge.nn.efficientvit.model import EfficientViT, EfficientViT3d, Stat
 from effvit_edge.nn.fuse import fuse_for_inference
 from effvit_edge.nn.registry import create_model, list_models
 from effvit_edge.nn.summary import PresetSummary, summarize
+from effvit_edge.nn.weights import LoadReport, load_image_weights, read_weights
 
 __all__ = [
     "EfficientViT",
     "EfficientViT3d",
+    "LoadReport",
     "PresetSummary",
     "State",
     "create_model",
     "fuse_for_inference",
     "list_models",
+    "load_image_weights",
+    "read_weights",
     "summarize",
 ]

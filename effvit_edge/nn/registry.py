@@ -26,7 +26,7 @@ def create_model(name: str, **kwargs: Any) -> EfficientViT:
         name: a preset, see :func:`list_models`.
         **kwargs: the preset's keywords: ``num_classes``, ``head_widths``, ``drop_path``,
             ``head_dropout``, ``eps``; for video also ``num_frames``, ``causal``, ``window``,
-            ``temporal_kernels``, ``temporal_strides``.
+            ``temporal_kernels``, ``temporal_strides``, ``temporal_padding``.
 
     Returns:
         The network; ``network_kwargs`` holds every keyword that rebuilds it.

@@ -67,12 +67,16 @@ class LoweredClip:
         batch_size: ``B``.
         causal: a frame sees itself and its past; otherwise the clip is seen as a whole.
         window: ``M``, frames an attention window sums (causal only).
+        replicate: taps that reach beyond the clip see its first or last frame, not zeros.
     """
 
-    def __init__(self, batch_size: int, *, causal: bool, window: int) -> None:
+    def __init__(
+        self, batch_size: int, *, causal: bool, window: int, replicate: bool = False
+    ) -> None:
         self.batch_size = batch_size
         self.causal = causal
         self.window = window
+        self.replicate = replicate
 
     def convolve(self, conv: Conv, x: Tensor) -> Tensor:
         if conv.kernel_frames == 1:
@@ -80,7 +84,7 @@ class LoweredClip:
         total: Tensor | None = None
         for tap in reversed(range(conv.kernel_frames)):
             offset = _tap_offset(conv, tap, self.causal)
-            if abs(offset) * self.batch_size >= x.shape[0]:
+            if abs(offset) * self.batch_size >= x.shape[0] and not self.replicate:
                 continue  # the tap reaches beyond the clip at every frame
             product = self._shift(conv.convolve_frames(x, tap, bias=offset == 0), offset)
             total = product if total is None else total + product
@@ -88,12 +92,17 @@ class LoweredClip:
         return self._every(total, conv.stride_frames)
 
     def _shift(self, x: Tensor, offset: int) -> Tensor:
-        """Move frames ``offset`` later (earlier where negative), zeros entering; never in place."""
+        """Move frames ``offset`` later (earlier where negative); never in place."""
         if offset == 0:
             return x
-        rows = abs(offset) * self.batch_size
-        zeros = torch.zeros_like(x[:rows])
-        return torch.cat([zeros, x[:-rows]] if offset > 0 else [x[rows:], zeros])
+        frames = min(abs(offset), x.shape[0] // self.batch_size)
+        rows = frames * self.batch_size
+        if self.replicate:
+            edge = x[: self.batch_size] if offset > 0 else x[-self.batch_size :]
+            entering = torch.cat([edge] * frames)
+        else:
+            entering = torch.zeros_like(x[:rows])
+        return torch.cat([entering, x[:-rows]] if offset > 0 else [x[rows:], entering])
 
     def _every(self, x: Tensor, stride: int) -> Tensor:
         if stride == 1:
@@ -133,8 +142,9 @@ class VolumeClip(LoweredClip):
         past = conv.kernel_frames - 1 if self.causal else conv.kernel_frames // 2
         future = conv.kernel_frames - 1 - past
         padding = (past, conv.padding, conv.padding)
-        if past != future:
-            x = functional.pad(x, (0, 0, 0, 0, past, future))
+        if past != future or self.replicate:
+            mode = "replicate" if self.replicate else "constant"
+            x = functional.pad(x, (0, 0, 0, 0, past, future), mode)
             padding = (0, conv.padding, conv.padding)
         stride = (conv.stride_frames, conv.stride, conv.stride)
         return functional.conv3d(x, weight, conv.bias, stride, padding, 1, conv.groups)

@@ -92,6 +92,8 @@ class EfficientViT3d(EfficientViT):
         num_frames: ``T`` the network is made for.
         causal: frames see themselves and their past only, which makes streaming exact.
         window: ``M``, frames one attention window sums (causal; ``num_frames`` where None).
+        temporal_padding: what taps that reach beyond the clip see: ``"zeros"``, or the clip's
+            outermost frame again, ``"replicate"`` (centred only).
         Others as for :class:`EfficientViT`.
     """
 
@@ -107,12 +109,14 @@ class EfficientViT3d(EfficientViT):
         window: int | None,
         temporal_kernels: Five,
         temporal_strides: Five,
+        temporal_padding: str = "zeros",
         head_widths: tuple[int, int] | None = None,
         drop_path: float = 0.0,
         head_dropout: float = 0.0,
         eps: float = 1e-5,
     ) -> None:
         _check_temporal(num_frames, causal, window, temporal_kernels, temporal_strides)
+        _check_padding(temporal_padding, causal)
         super().__init__(
             preset,
             num_classes=num_classes,
@@ -126,6 +130,7 @@ class EfficientViT3d(EfficientViT):
         self.num_frames = num_frames
         self.causal = causal
         self.window = window or num_frames
+        self.temporal_padding = temporal_padding
 
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, T, H, W) -> (B, num_classes)``; causal: the last frame's logits, any ``T``."""
@@ -147,7 +152,7 @@ class EfficientViT3d(EfficientViT):
     def forward_volume(self, clip: Tensor) -> Tensor:
         """:meth:`forward` by plain 3D convolutions, the reference the lowered form is held to."""
         batch = _batch_of(clip)
-        time = VolumeClip(batch, causal=self.causal, window=self.window)
+        time = self._clip_timeline(VolumeClip, batch)
         return self.head.classify(self.features(clip, time)[-batch:])
 
     def init_state(self, batch_size: int = 1, height: int = 224, width: int = 224) -> State:
@@ -188,8 +193,11 @@ class EfficientViT3d(EfficientViT):
     def _clip_features(self, clip: Tensor) -> Tensor:
         # (B, 3, T, H, W) -> (T·B, 3, H, W)
         frames = clip.permute(2, 0, 1, 3, 4).reshape(-1, clip.shape[1], *clip.shape[3:])
-        time = LoweredClip(clip.shape[0], causal=self.causal, window=self.window)
-        return self.features(frames, time)
+        return self.features(frames, self._clip_timeline(LoweredClip, clip.shape[0]))
+
+    def _clip_timeline(self, form: type[LoweredClip], batch: int) -> LoweredClip:
+        replicate = self.temporal_padding == "replicate"
+        return form(batch, causal=self.causal, window=self.window, replicate=replicate)
 
     def _require_causal(self, what: str) -> None:
         if not self.causal:
@@ -263,4 +271,13 @@ def _check_temporal(
     if causal and any(s != 1 for s in strides):
         raise ValueError(
             f"a causal network keeps every frame: temporal_strides must be all 1, got {strides}"
+        )
+
+
+def _check_padding(temporal_padding: str, causal: bool) -> None:
+    if temporal_padding not in ("zeros", "replicate"):
+        raise ValueError(f"temporal_padding is zeros or replicate, got {temporal_padding!r}")
+    if causal and temporal_padding != "zeros":
+        raise ValueError(
+            "a causal network takes temporal_padding='zeros': a stream starts from nothing"
         )
