@@ -1,4 +1,4 @@
-"""Procedural pictures: fractal noise, dead leaves, figures, rooms, writing, and mixtures."""
+"""Procedural pictures: noise, dead leaves, figures, rooms, writing, and mixtures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fractal_noise(rng: np.random.Generator, size: int, slope: float) -> Field:
     while cells <= size:
         grid = rng.standard_normal((cells + 1, cells + 1), dtype=np.float32)
         layer = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
-        field += layer * np.float32(cells ** (1.0 - slope) / cells)
+        field += layer * np.float32(cells ** (1.0 - slope))
         cells *= 2
     low, high = np.percentile(field[::4, ::4], [1.0, 99.0])
     return np.asarray(np.clip((field - low) / max(float(high - low), 1e-6), 0.0, 1.0))
@@ -34,8 +34,8 @@ def fractal_noise(rng: np.random.Generator, size: int, slope: float) -> Field:
 
 def fractal_picture(rng: np.random.Generator, size: int) -> Image:
     """Returns coloured noise: clouds, foliage, stone, sand."""
-    light = fractal_noise(rng, size, rng.uniform(0.4, 1.3))
-    hue = fractal_noise(rng, size, rng.uniform(0.8, 1.6))
+    light = fractal_noise(rng, size, rng.uniform(0.9, 2.0))
+    hue = fractal_noise(rng, size, rng.uniform(1.5, 2.5))
     dark, bright, other = (np.array(_colour(rng), dtype=np.float32) for _ in range(3))
     tint = bright + (other - bright) * (hue[:, :, None] * np.float32(rng.uniform(0.0, 1.0)))
     return _to_image(dark + (tint - dark) * light[:, :, None])
@@ -121,11 +121,48 @@ def strokes(rng: np.random.Generator, size: int) -> Image:
     return _shade(rng, picture)
 
 
+def wall(rng: np.random.Generator, size: int) -> Image:
+    """Returns a nearly empty wall with a skirting or two and a few small figures."""
+    picture = _gradient(rng, size)
+    for _ in range(int(rng.integers(0, 4))):
+        start, thick = rng.uniform(0.0, size), size * rng.uniform(0.01, 0.2)
+        band = np.array([[start, 0], [start + thick, 0], [start + thick, size], [start, size]])
+        shade = _vary(rng, tuple(picture[int(start) % size, size // 2].tolist()), 12.0)
+        _fill(picture, band if rng.random() < 0.5 else band[:, ::-1], shade)
+    picture = _soften(rng, picture, size * rng.uniform(0.0, 0.01))
+    for _ in range(int(rng.integers(4, 14))):
+        _draw_figure(rng, picture, size * rng.uniform(0.03, 0.12))
+    light = 1.0 - rng.uniform(0.0, 0.1) * (fractal_noise(rng, size, 1.5) - 0.5)
+    return _to_image(picture.astype(np.float32) * light[:, :, None])
+
+
+def colour_bars(rng: np.random.Generator, size: int) -> Image:
+    """Returns vivid parallel bars crossed by a few lines, checks and letters."""
+    cv2 = require("cv2", "video")
+    borders = np.concatenate([[0.0], np.sort(rng.uniform(0.0, size, int(rng.integers(4, 24))))])
+    colours = rng.choice([0, 255], (len(borders), 3), p=[0.4, 0.6])
+    if rng.random() < 0.4:
+        colours = rng.integers(0, 256, (len(borders), 3))
+    which = np.searchsorted(borders, np.arange(size), side="right") - 1
+    picture = np.repeat(colours[which][None].astype(np.uint8), size, axis=0)
+    for _ in range(int(rng.integers(3, 12))):
+        start, end = (tuple(int(v) for v in rng.integers(0, size, 2)) for _ in range(2))
+        cv2.line(picture, start, end, _colour(rng), int(rng.integers(1, size // 20)), cv2.LINE_AA)
+    for _ in range(int(rng.integers(1, 6))):
+        _draw_checks(rng, picture)
+    for _ in range(int(rng.integers(1, 8))):
+        place = (int(rng.uniform(0, size)), int(rng.uniform(0, size)))
+        text = "".join(rng.choice(list(_LETTERS), 7))
+        scale = size / 512.0 * math.exp(rng.uniform(-0.5, 1.2))
+        cv2.putText(picture, text, place, 0, scale, _colour(rng), max(1, int(2 * scale)))
+    return picture if rng.random() < 0.5 else np.ascontiguousarray(picture.transpose(1, 0, 2))
+
+
 def collage(rng: np.random.Generator, size: int) -> Image:
     """Returns two other pictures divided along soft or sharp borders."""
     parts = (fractal_picture, dead_leaves, figures, room, strokes)
     one, other = (parts[int(rng.integers(len(parts)))](rng, size) for _ in range(2))
-    field = fractal_noise(rng, size, rng.uniform(1.2, 2.0))
+    field = fractal_noise(rng, size, rng.uniform(2.2, 3.0))
     edge = np.float32(math.exp(rng.uniform(math.log(2.0), math.log(200.0))))
     share = np.clip((field - 0.5) * edge + 0.5, 0.0, 1.0)[:, :, None]
     base = one.astype(np.float32)
@@ -151,13 +188,15 @@ def random_outline(rng: np.random.Generator, size: int) -> Image:
 
 
 PATTERNS: tuple[tuple[Callable[[np.random.Generator, int], Image], float], ...] = (
-    (fractal_picture, 0.16),
-    (dead_leaves, 0.22),
-    (figures, 0.16),
-    (room, 0.18),
-    (writing, 0.06),
-    (strokes, 0.08),
-    (collage, 0.14),
+    (fractal_picture, 0.13),
+    (dead_leaves, 0.19),
+    (figures, 0.15),
+    (wall, 0.12),
+    (room, 0.15),
+    (colour_bars, 0.06),
+    (writing, 0.05),
+    (strokes, 0.05),
+    (collage, 0.10),
 )
 """Every kind of picture with how often it is drawn."""
 
@@ -194,7 +233,7 @@ def _shade(rng: np.random.Generator, picture: Image) -> Image:
     size = picture.shape[0]
     if rng.random() < 0.3:
         return picture
-    slope = rng.uniform(0.3, 1.6)
+    slope = rng.uniform(1.0, 2.5)
     strength = rng.uniform(0.05, 0.5)
     light = 1.0 - strength * (fractal_noise(rng, size, slope) - 0.5)
     return _to_image(picture.astype(np.float32) * light[:, :, None])
@@ -232,6 +271,17 @@ def _polygon(rng: np.random.Generator, radius: float) -> npt.NDArray[np.float64]
     turn = turn + rng.uniform(-0.8, 0.8, count) * math.pi / count
     reach = radius * rng.uniform(0.6, 1.0, count)
     return np.stack([reach * np.cos(turn), reach * np.sin(turn)], axis=1)
+
+
+def _draw_checks(rng: np.random.Generator, picture: Image) -> None:
+    size = picture.shape[0]
+    cell, count = int(rng.integers(2, max(3, size // 24))), int(rng.integers(2, 9))
+    left, top = (int(v) for v in rng.integers(0, size, 2))
+    one, other = (np.array(_colour(rng), dtype=np.uint8) for _ in range(2))
+    odd = np.add.outer(np.arange(count), np.arange(count)) % 2 == 1
+    checks = np.where(odd[:, :, None], one, other).repeat(cell, axis=0).repeat(cell, axis=1)
+    target = picture[top : top + len(checks), left : left + len(checks)]
+    target[:] = checks[: target.shape[0], : target.shape[1]]
 
 
 def _draw_shape(rng: np.random.Generator, picture: Image, radius: float, colour: Colour) -> None:

@@ -16,6 +16,9 @@ from effvit_edge.core.motion.trajectory import check_label
 _COMPOSITIONS: tuple[Composition, ...] = ("scene", "object", "object_over_motion")
 _COMPOSITION_SHARES = (0.65, 0.20, 0.15)
 _SPEED_RANGE = (0.004, 0.06)
+_ATTEMPTS = 4
+_MIN_SHARPNESS = 1.0
+_JUDGED_EVERY = 8
 
 
 def render_sequence(
@@ -56,11 +59,14 @@ def render_sequence(
             raise ValueError(f"segment {label!r} has {num_frames} frames; it needs at least 1")
     if composition is None:
         composition = _COMPOSITIONS[int(rng.choice(3, p=_COMPOSITION_SHARES))]
-    scene = compose_scene(bank, rng, composition, size)
-    frames: list[Image] = []
-    for label, num_frames in segments:
-        pace = draw_speed(rng) if speed is None else speed
-        frames.extend(scene.play(rng, label, pace, num_frames, (size, size)))
+    for _ in range(_ATTEMPTS):
+        scene = compose_scene(bank, rng, composition, size)
+        frames: list[Image] = []
+        for label, num_frames in segments:
+            pace = draw_speed(rng) if speed is None else speed
+            frames.extend(scene.play(rng, label, pace, num_frames, (size, size)))
+        if _shows_motion(frames):
+            break
     clip = np.stack(frames)
     return degrade(rng, clip) if degraded else clip
 
@@ -69,3 +75,22 @@ def draw_speed(rng: np.random.Generator) -> float:
     """Returns a speed, log-uniform over the range that the network has to know."""
     low, high = _SPEED_RANGE
     return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def _shows_motion(frames: Sequence[Image]) -> bool:
+    """Says whether motion could be seen in all of a clip; an empty wall looks still."""
+    judged = [*frames[::_JUDGED_EVERY], frames[-1]]
+    return min(sharpness(frame) for frame in judged) * len(frames[0]) / 64.0 > _MIN_SHARPNESS
+
+
+def sharpness(picture: Image) -> float:
+    """Returns how well motion can be seen, in grey levels per pixel along the weakest direction."""
+    grey = picture.sum(axis=2, dtype=np.int32).astype(np.float32) / 3.0
+    across = grey[:-1, 1:] - grey[:-1, :-1]
+    down = grey[1:, :-1] - grey[:-1, :-1]
+    count = across.size
+    xx, yy, xy = (
+        float(np.vdot(*pair)) / count for pair in ((across, across), (down, down), (across, down))
+    )
+    weakest = 0.5 * (xx + yy - math.hypot(xx - yy, 2.0 * xy))
+    return math.sqrt(max(weakest, 0.0))

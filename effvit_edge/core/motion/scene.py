@@ -12,7 +12,7 @@ import numpy as np
 
 from effvit_edge.core.motion.plane import Image, Plane, random_offsets
 from effvit_edge.core.motion.sprite import Sprite, cut_out
-from effvit_edge.core.motion.textures import TextureBank, sharpness
+from effvit_edge.core.motion.textures import TextureBank
 from effvit_edge.core.motion.trajectory import (
     LABELS,
     Tiling,
@@ -27,9 +27,6 @@ Composition = Literal["scene", "object", "object_over_motion"]
 """The whole scene moves; an object over a still ground; an object over a ground that moves
 otherwise and slower."""
 
-_MIN_SHARPNESS = 1.0
-_JUDGED_PIXELS = 64
-_ATTEMPTS = 4
 _SCENE_RATIO = 8
 _OBJECT_RATIO = 3
 _OBJECT_SMALLEST = 0.3
@@ -76,10 +73,10 @@ class Scene:
         """Returns the scene as it stands, shifted as a whole by ``wander`` sides."""
         linear, shift = self.ground_pose
         frame = self.ground.render(linear, shift + wander, *image_hw)
-        if self.sprite is None:
-            return frame
-        turn, place = self.sprite_pose
-        return self.sprite.draw(frame, turn, place + wander)
+        if self.sprite is not None:
+            turn, place = self.sprite_pose
+            self.sprite.draw(frame, turn, place + wander)
+        return frame
 
     def _ground_velocity(
         self, rng: np.random.Generator, label: str, speed: float, main: Velocity
@@ -96,7 +93,7 @@ class Scene:
 def compose_scene(
     bank: TextureBank, rng: np.random.Generator, composition: Composition, side: int
 ) -> Scene:
-    """Draws a scene in which there is something to see.
+    """Draws a scene.
 
     Places, angles and, on a logarithmic axis, scales are uniform, so that no single frame tells
     how the scene moves.
@@ -107,11 +104,8 @@ def compose_scene(
         composition: what carries the labelled motion.
         side: shorter side of the frames in pixels, to which the detail is matched.
     """
-    for _ in range(_ATTEMPTS):
-        ground = _random_plane(bank, rng, side)
-        pose = (_random_linear(rng, _SCENE_RATIO), 0j)
-        if sharpness(ground.render(*pose, _JUDGED_PIXELS, _JUDGED_PIXELS)) > _MIN_SHARPNESS:
-            break
+    ground = _random_plane(bank, rng, side)
+    pose = (_random_linear(rng, _SCENE_RATIO), 0j)
     if composition == "scene":
         return Scene(composition, ground, pose)
     pixels = 2 ** math.ceil(math.log2(0.9 * side))
@@ -139,16 +133,12 @@ def _random_look(bank: TextureBank, rng: np.random.Generator, pixels: int) -> tu
     """Cuts a form from a random part, at a random scale, of a random texture."""
     cv2 = require("cv2", "video")
     outline = cv2.resize(bank.sample_outline(rng), (pixels, pixels), interpolation=cv2.INTER_AREA)
-    for _ in range(_ATTEMPTS):
-        source = bank.sample(rng)[0]
-        length = min(int(pixels * math.exp(rng.uniform(-1.0, 1.5))), source.shape[0])
-        x, y = (int(v) for v in rng.integers(0, source.shape[0] - length + 1, 2))
-        part = source[y : y + length, x : x + length]
-        method = cv2.INTER_AREA if length > pixels else cv2.INTER_LINEAR
-        picture = cv2.resize(part, (pixels, pixels), interpolation=method)
-        if sharpness(picture) * pixels / _JUDGED_PIXELS > _MIN_SHARPNESS:
-            break
-    return cut_out(picture, outline)
+    source = bank.sample(rng)[0]
+    length = min(int(pixels * math.exp(rng.uniform(-1.0, 1.5))), source.shape[0])
+    x, y = (int(v) for v in rng.integers(0, source.shape[0] - length + 1, 2))
+    part = source[y : y + length, x : x + length]
+    method = cv2.INTER_AREA if length > pixels else cv2.INTER_LINEAR
+    return cut_out(cv2.resize(part, (pixels, pixels), interpolation=method), outline)
 
 
 def _random_linear(rng: np.random.Generator, ratio: int) -> complex:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from effvit_edge.core.motion.patterns import PATTERNS, random_outline
 from effvit_edge.core.motion.plane import Image, build_pyramid
@@ -74,13 +73,3 @@ class TextureBank:
         for index in range(len(self)):
             self.texture(index)
             self.outline(index)
-
-
-def sharpness(picture: npt.NDArray[np.uint8]) -> float:
-    """Returns how well motion can be seen, in grey levels per pixel along the weakest direction."""
-    grey = picture.astype(np.float32).mean(axis=2)
-    across = grey[:-1, 1:] - grey[:-1, :-1]
-    down = grey[1:, :-1] - grey[:-1, :-1]
-    xx, yy, xy = (across**2).mean(), (down**2).mean(), (across * down).mean()
-    weakest = 0.5 * (xx + yy - np.sqrt((xx - yy) ** 2 + 4.0 * xy**2))
-    return float(np.sqrt(max(weakest, 0.0)))
