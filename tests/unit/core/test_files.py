@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from effvit_edge.core.errors import InputError
+from effvit_edge.core.files import atomic_path, sha256_file
+
+
+def test_the_final_name_appears_only_when_the_block_has_ended(tmp_path: Path) -> None:
+    final = tmp_path / "clips.npz"
+    with atomic_path(final) as temporary:
+        temporary.write_text("half")
+        assert not final.exists()
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".npz"
+        assert temporary.name.startswith(".")
+    assert [path.name for path in tmp_path.iterdir()] == ["clips.npz"]
+    assert final.read_text() == "half"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    final = tmp_path / "card.json"
+    final.write_text("old")
+    with pytest.raises(error), atomic_path(final) as temporary:
+        temporary.write_text("new")
+        raise error
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+    assert final.read_text() == "old"
+
+
+def test_a_block_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "out.txt"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    final = tmp_path / "runs" / "first" / "card.json"
+    with atomic_path(final) as temporary:
+        temporary.write_text("{}")
+    assert final.read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", ["folder", "/dev/null"])
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="Give the name of a file"), atomic_path(tmp_path / name):
+        pass
+
+
+def test_the_hash_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000  # longer than one chunk
+    path = tmp_path / "weights"
+    path.write_bytes(content)
+    assert sha256_file(path) == hashlib.sha256(content).hexdigest()
