@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from effvit_edge.core.motion.plane import Image
 from effvit_edge.core.optional import require
 
 Clip = npt.NDArray[np.uint8]
@@ -15,7 +16,7 @@ Clip = npt.NDArray[np.uint8]
 _NOISE_SAMPLES = 1 << 21
 _NOISE_UNIT = 32.0
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_MIN_STD = 5.0
+_MIN_SHARPNESS = 0.7
 
 
 def degrade(rng: np.random.Generator, clip: Clip) -> Clip:
@@ -44,6 +45,19 @@ def degrade(rng: np.random.Generator, clip: Clip) -> Clip:
     if rng.random() < 0.03:
         clip = _letterbox(rng, clip)
     return clip
+
+
+def sharpness(picture: Image) -> float:
+    """Returns how well motion can be seen, in grey levels per pixel along the weakest direction."""
+    grey = picture.sum(axis=2, dtype=np.int32).astype(np.float32) / 3.0
+    across = grey[:-1, 1:] - grey[:-1, :-1]
+    down = grey[1:, :-1] - grey[:-1, :-1]
+    count = across.size
+    xx, yy, xy = (
+        float(np.vdot(*pair)) / count for pair in ((across, across), (down, down), (across, down))
+    )
+    weakest = 0.5 * (xx + yy - math.hypot(xx - yy, 2.0 * xy))
+    return math.sqrt(max(weakest, 0.0))
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -87,7 +101,7 @@ def _expose(rng: np.random.Generator, clip: Clip) -> Clip:
     table = curve[None, :, None] * (255.0 * light[:, None, None] * cast[None, None, :])
     tables = np.clip(table, 0.0, 255.0).astype(np.uint8)[:, None]
     first = cv2.LUT(clip[0], tables[0])
-    if min(float(first.std()), float(clip[0].std())) < _MIN_STD:
+    if sharpness(first) * min(first.shape[:2]) / 64.0 < _MIN_SHARPNESS:
         return clip
     return np.stack([cv2.LUT(frame, table) for frame, table in zip(clip, tables, strict=True)])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from effvit_edge.core.motion.degrade import Clip, degrade
+from effvit_edge.core.motion.degrade import Clip, degrade, sharpness
 from effvit_edge.core.motion.plane import Image
 from effvit_edge.core.motion.scene import Composition, compose_scene
 from effvit_edge.core.motion.textures import TextureBank
@@ -81,16 +81,3 @@ def _shows_motion(frames: Sequence[Image]) -> bool:
     """Says whether motion could be seen in all of a clip; an empty wall looks still."""
     judged = [*frames[::_JUDGED_EVERY], frames[-1]]
     return min(sharpness(frame) for frame in judged) * len(frames[0]) / 64.0 > _MIN_SHARPNESS
-
-
-def sharpness(picture: Image) -> float:
-    """Returns how well motion can be seen, in grey levels per pixel along the weakest direction."""
-    grey = picture.sum(axis=2, dtype=np.int32).astype(np.float32) / 3.0
-    across = grey[:-1, 1:] - grey[:-1, :-1]
-    down = grey[1:, :-1] - grey[:-1, :-1]
-    count = across.size
-    xx, yy, xy = (
-        float(np.vdot(*pair)) / count for pair in ((across, across), (down, down), (across, down))
-    )
-    weakest = 0.5 * (xx + yy - math.hypot(xx - yy, 2.0 * xy))
-    return math.sqrt(max(weakest, 0.0))
