@@ -11,6 +11,11 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
 REQUIREMENTS := pyproject.toml constraints.txt
 
+# OpenCV's usual wheel has windows and needs the system's libGL; servers and slim images lack it.
+CHECK_OPENCV = @$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	echo "==> OpenCV does not load without libGL here: taking its headless wheel instead"; \
+	$(BIN)/python -m pip uninstall --yes opencv-python && $(INSTALL) opencv-python-headless; }
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check bench clean
 
@@ -53,9 +58,11 @@ $(BIN)/python:
 $(VENV)/installed-run: $(REQUIREMENTS) | $(BIN)/python
 	@echo "==> Installing what running needs: numpy, OpenCV, PyAV, ONNX Runtime (about 150 MB)"
 	$(INSTALL) --editable '.[video,ort]'
+	$(CHECK_OPENCV)
 	@touch $@
 
 $(VENV)/installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "==> Installing what developing needs, with torch and TensorRT-RTX (1 GB and more)"
 	$(INSTALL) --editable '.[dev,train,export,video,ort]'
+	$(CHECK_OPENCV)
 	@touch $@ $(VENV)/installed-run

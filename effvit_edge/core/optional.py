@@ -7,9 +7,10 @@ from types import ModuleType
 
 from effvit_edge.core.errors import EnvironmentFault
 
-_DEVICE_NOTES = {
-    "cv2": " On a Jetson use the system's: apt install python3-opencv, "
-    "and a venv made with --system-site-packages.",
+_NOTES = {
+    "cv2": " On a machine without a display install opencv-python-headless instead of "
+    "opencv-python; on a Jetson use the system's (apt install python3-opencv, and a venv made "
+    "with --system-site-packages).",
     "tensorrt": " TensorRT itself comes with JetPack or from NVIDIA, never from this package; "
     "the venv must be made with --system-site-packages.",
 }
@@ -28,13 +29,13 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        note = _DEVICE_NOTES.get(module, "")
+        note = _NOTES.get(module, "")
         install = f"pip install 'effvit-edge[{extra}]'"
         absent = isinstance(error, ModuleNotFoundError) and error.name in _prefixes(module)
         if absent:
             text = f"This needs {module}, which is not installed. Install: {install}.{note}"
         else:
-            text = f"{module} is installed but does not load: {error}. Reinstall: {install}.{note}"
+            text = f"{module} is installed but does not load: {error}. Mend it: {install}.{note}"
         raise EnvironmentFault(text) from error
 
 
