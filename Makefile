@@ -14,7 +14,8 @@ REQUIREMENTS := pyproject.toml constraints.txt
 # OpenCV's usual wheel has windows and needs the system's libGL; servers and slim images lack it.
 CHECK_OPENCV = @$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	echo "==> OpenCV does not load without libGL here: taking its headless wheel instead"; \
-	$(BIN)/python -m pip uninstall --yes opencv-python && $(INSTALL) opencv-python-headless; }
+	$(BIN)/python -m pip uninstall --yes opencv-python && \
+	$(INSTALL) --force-reinstall --no-deps opencv-python-headless; }
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check bench clean
