@@ -31,6 +31,8 @@ _SEGMENTS_PER_SCENE = 3
 _SCENES: tuple[Composition, ...] = ("scene", "object", "scene")
 _PICTURES = (dead_leaves, room, collage, figures)
 _SIDES_PER_SECOND = 0.36
+_BRIGHTNESS = 0.5
+_MUTED = 0.6 * np.eye(3) + 0.4 * np.array([[0.299, 0.587, 0.114]])
 
 
 class FilmFrame(NamedTuple):
@@ -74,15 +76,22 @@ def render_film(
     for segment, label in enumerate(order):
         number, part = divmod(segment, _SEGMENTS_PER_SCENE)
         if part == 0:
-            scene = _film_scene(rng, number, min(image_hw))
+            scene = _film_scene(rng, number)
         for image in scene.play(rng, label, speed, num_frames, image_hw):
             yield FilmFrame(image, label, segment)
 
 
-def _film_scene(rng: np.random.Generator, number: int, side: int) -> Scene:
+def _film_scene(rng: np.random.Generator, number: int) -> Scene:
     """Draws the scene of a given number; its kind and picture follow the number."""
     composition = _SCENES[number % len(_SCENES)]
-    ground = _film_plane(rng, _PICTURES[number % len(_PICTURES)](rng, _TEXTURE_PIXELS), side)
+    picture = _PICTURES[number % len(_PICTURES)](rng, _TEXTURE_PIXELS)
+    ground = Plane(
+        pyramid=build_pyramid(_grade(picture)),
+        pixels_per_unit=_TEXTURE_PIXELS,
+        tiling=Tiling((2.0, 2.0), _SCENE_RATIO),
+        offsets=random_offsets(rng, _TEXTURE_PIXELS),
+        smooth=True,
+    )
     pose = (cmath.rect(math.exp(rng.uniform(0.3, 0.7)), rng.uniform(-0.2, 0.2)), 0j)
     if composition == "scene":
         return Scene(composition, ground, pose)
@@ -92,19 +101,19 @@ def _film_scene(rng: np.random.Generator, number: int, side: int) -> Scene:
     return Scene(composition, ground, pose, sprite, (turn, complex(*rng.uniform(-0.1, 0.1, 2))))
 
 
-def _film_plane(rng: np.random.Generator, picture: Image, side: int) -> Plane:
-    period = 2.0
-    return Plane(
-        pyramid=build_pyramid(picture),
-        pixels_per_unit=_TEXTURE_PIXELS,
-        tiling=Tiling((period, period), _SCENE_RATIO),
-        offsets=random_offsets(rng, _TEXTURE_PIXELS),
-        smooth=True,
-    )
-
-
 def _film_look(rng: np.random.Generator) -> tuple[Image, ...]:
     cv2 = require("cv2", "video")
     picture = dead_leaves(rng, 2 * _SPRITE_PIXELS)
     half = cv2.resize(picture, (_SPRITE_PIXELS, _SPRITE_PIXELS), interpolation=cv2.INTER_AREA)
-    return cut_out(half, random_outline(rng, _SPRITE_PIXELS))
+    return cut_out(_grade(half), random_outline(rng, _SPRITE_PIXELS))
+
+
+def _grade(picture: Image) -> Image:
+    """Returns a picture with muted colours that uses the whole range, of middling brightness."""
+    cv2 = require("cv2", "video")
+    low, high = np.percentile(picture[::4, ::4], [1.0, 99.0])
+    level = (float(picture.mean()) - low) / max(high - low, 1.0)
+    gamma = math.log(_BRIGHTNESS) / math.log(min(max(level, 0.05), 0.95))
+    ramp = np.clip((np.arange(256.0) - low) / max(high - low, 1.0), 0.0, 1.0)
+    table = np.round(18.0 + 225.0 * ramp**gamma).astype(np.uint8)
+    return np.asarray(cv2.transform(cv2.LUT(picture, table), _MUTED), dtype=np.uint8)
