@@ -70,8 +70,6 @@ class Trainer:
             torch.set_num_threads(recipe.speed.threads)
         self.clips, self.sequences = build_data(recipe)
         self.model = build_model(recipe, len(self.clips.labels)).to(self.device)
-        if recipe.speed.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.card = build_card(recipe, self.model, self.clips.labels)
         self.optimizer = make_optimizer(self.model, recipe.optim)
         self.ema = AveragedWeights(self.model, recipe.optim.ema) if recipe.optim.ema else None

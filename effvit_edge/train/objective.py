@@ -14,6 +14,9 @@ from effvit_edge.nn import EfficientViT, EfficientViT3d
 def normalise(frames: Tensor, spec: Preprocess) -> Tensor:
     """uint8 RGB frames to what the network takes, on the frames' device.
 
+    The result lies in memory as (T, B, H, W, 3), so that a network which works on (T*B, 3, H, W)
+    gets channels-last pictures without a copy; on a CPU that trains about twice as fast.
+
     Args:
         frames: ``(B, T, H, W, 3)`` uint8.
         spec: mean and std, in 0..1 units.
@@ -23,7 +26,8 @@ def normalise(frames: Tensor, spec: Preprocess) -> Tensor:
     """
     mean = torch.tensor(spec.mean, device=frames.device) * 255
     std = torch.tensor(spec.std, device=frames.device) * 255
-    return ((frames.float() - mean) / std).permute(0, 4, 1, 2, 3)
+    time_major = frames.transpose(0, 1).contiguous()
+    return ((time_major.float() - mean) / std).permute(1, 4, 0, 2, 3)
 
 
 def frame_logits(model: EfficientViT, clip: Tensor) -> Tensor:
@@ -39,10 +43,10 @@ def frame_logits(model: EfficientViT, clip: Tensor) -> Tensor:
     """
     if not isinstance(model, EfficientViT3d):
         batch, channels, count, height, width = clip.shape
-        # (B, 3, T, H, W) -> (B*T, 3, H, W)
-        frames = clip.transpose(1, 2).reshape(batch * count, channels, height, width)
+        # (B, 3, T, H, W) -> (T*B, 3, H, W)
+        frames = clip.permute(2, 0, 1, 3, 4).reshape(count * batch, channels, height, width)
         logits: Tensor = model(frames)
-        return logits.unflatten(0, (batch, count))
+        return logits.unflatten(0, (count, batch)).transpose(0, 1)
     if model.causal:
         return model.forward_frames(clip)
     clip_logits: Tensor = model(clip)

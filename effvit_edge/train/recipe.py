@@ -133,7 +133,6 @@ class SpeedRecipe:
     threads: int = 0
     """Threads of the arithmetic on a CPU; 0 leaves torch's choice."""
     autocast: Literal["none", "bf16"] = "none"
-    channels_last: bool = False
     compile: bool = False
 
 
