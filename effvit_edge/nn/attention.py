@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from effvit_edge.nn.layers import Conv, ConvNorm
 from effvit_edge.nn.timeline import Timeline
 
-# In half precision 8·mean(K)·mean(V) stays below 65504 up to σ = 32 with V biased by 4σ, and clear of
-# the subnormals down to σ = 0.02 with V unbiased; with 1 in its place the latter errs by 6e-3.
+# In half precision 8·mean(K)·mean(V) stays below 65504 up to σ = 32 with V biased by 4σ, and clear
+# of the subnormals down to σ = 0.02 with V unbiased; with 1 in its place the latter errs by 6e-3.
 _KEY_MASS = 8.0
 _LEAST_NORMAL = 2.0**-14  # of half precision
 
