@@ -13,7 +13,21 @@ import numpy as np
 from effvit_edge.core.errors import InputError
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .mkv .avi .mov .webm .m4v .mpg .mpeg .ts .3gp .flv .wmv .gif".split()
+    [
+        ".mp4",
+        ".mkv",
+        ".avi",
+        ".mov",
+        ".webm",
+        ".m4v",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".3gp",
+        ".flv",
+        ".wmv",
+        ".gif",
+    ]
 )
 
 
@@ -69,7 +83,9 @@ def read_csv(path: Path, root: Path) -> list[tuple[dict[str, str], int]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+        raise InputError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
+        ) from error
     except csv.Error as error:
         raise InputError(f"{path} is not a CSV file: {error}.") from error
     for name in ("path", "label"):

@@ -43,9 +43,9 @@ def batches(
     Yields:
         clips ``(B, T, H, W, 3)`` uint8 and labels ``(B, T)`` int64, on the CPU.
     """
-    loader = DataLoader(
+    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
         clips,  # type: ignore[arg-type]
-        batch_sampler=_BatchNumbers(batch_size, first_step, last_step),  # type: ignore[arg-type]
+        batch_sampler=_BatchNumbers(batch_size, first_step, last_step),
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_start_worker if workers else None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
+import numpy.typing as npt
 
 from effvit_edge.core.card import Preprocess
 from effvit_edge.core.errors import InputError
@@ -243,6 +244,6 @@ def describe_failures(failures: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=4)
-def _pass_order(seed: int, epoch: int, count: int) -> np.ndarray:  # type: ignore[type-arg]
+def _pass_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
     """The order of one pass over the data."""
     return np.random.default_rng((seed, 2, epoch)).permutation(count)

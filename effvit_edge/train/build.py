@@ -126,9 +126,7 @@ def _videos(recipe: Recipe, data: VideosData) -> tuple[TrainingClips, Evaluation
         augmentation=Augmentation(data.scale, data.aspect, data.flip, data.color, data.speed),
         cache_bytes=cache_bytes,
     )
-    sequences = VideoSequences(
-        evaluation, spec, fps=recipe.input.fps, cache_bytes=cache_bytes
-    )
+    sequences = VideoSequences(evaluation, spec, fps=recipe.input.fps, cache_bytes=cache_bytes)
     return clips, sequences
 
 

@@ -76,7 +76,7 @@ class Trainer:
         self.buffers = [b for b in self.model.buffers() if b.is_floating_point()]
         self.logits = frame_logits
         if recipe.speed.compile:
-            self.logits = torch.compile(frame_logits)  # type: ignore[assignment]
+            self.logits = torch.compile(frame_logits)
         self.total_steps = _total_steps(recipe, self.clips.epoch_clips)
         self.step = 0
         self.skipped = 0
@@ -124,10 +124,7 @@ class Trainer:
             reporter.step(self.step)
             if self.step % self.recipe.output.log_every == 0 or self.step == self.total_steps:
                 record |= self.throughput.read()
-                reporter.figures(
-                    f"loss {record['loss'] or math.nan:.3f}  {record['samples_per_second']:.1f} clips/s  "
-                    f"data wait {record['data_wait_share']:.0%}"
-                )
+                reporter.figures(_figures(record))
             self.journal.write(record)
             self._between_steps(reporter)
             if stop:
@@ -164,7 +161,7 @@ class Trainer:
             label_smoothing=optim.label_smoothing,
         )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         limit = optim.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         loss_value, norm_value = loss.item(), norm.item()
@@ -274,6 +271,15 @@ class Trainer:
         self.skipped = state.facts["skipped"]
         self.skipped_in_a_row = state.facts["skipped_in_a_row"]
         self.best = state.facts["best"]
+
+
+def _figures(record: dict[str, Any]) -> str:
+    """A journal record in a few words, for the progress bar."""
+    loss = "not finite" if record["loss"] is None else f"{record['loss']:.3f}"
+    return (
+        f"loss {loss}  {record['samples_per_second']:.1f} clips/s  "
+        f"data wait {record['data_wait_share']:.0%}"
+    )
 
 
 def _total_steps(recipe: Recipe, epoch_clips: int | None) -> int:

@@ -48,7 +48,8 @@ def frame_logits(model: EfficientViT, clip: Tensor) -> Tensor:
         logits: Tensor = model(frames)
         return logits.unflatten(0, (count, batch)).transpose(0, 1)
     if model.causal:
-        return model.forward_frames(clip)
+        per_frame: Tensor = model.forward_frames(clip)
+        return per_frame
     clip_logits: Tensor = model(clip)
     return clip_logits[:, None]
 

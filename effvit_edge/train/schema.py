@@ -114,7 +114,7 @@ def _convert_scalar(kind: Any, value: object, where: str) -> Any:
             return float(value)
         except ValueError:
             pass
-    if isinstance(value, bool) and kind is not bool or not isinstance(value, kind):
+    if (isinstance(value, bool) and kind is not bool) or not isinstance(value, kind):
         raise InputError(f"{where}: expected {_NAMES.get(kind, kind)}, got {_show(value)}.")
     return value
 
