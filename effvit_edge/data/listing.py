@@ -12,22 +12,9 @@ import numpy as np
 
 from effvit_edge.core.errors import InputError
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".mkv",
-        ".avi",
-        ".mov",
-        ".webm",
-        ".m4v",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".3gp",
-        ".flv",
-        ".wmv",
-        ".gif",
-    ]
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"),
+    *(".ts", ".3gp", ".flv", ".wmv", ".gif"),
 )
 
 

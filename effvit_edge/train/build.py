@@ -43,7 +43,7 @@ def build_model(recipe: Recipe, num_classes: int) -> nn.EfficientViT:
         raise InputError(f"model: {section.preset} cannot be built: {error}") from error
     _check_clip_length(recipe, model)
     if section.init:
-        _start_from(model, Path(section.init))
+        _start_from(model, section.init)
     return model
 
 
@@ -142,14 +142,18 @@ def _check_clip_length(recipe: Recipe, model: nn.EfficientViT) -> None:
         )
 
 
-def _start_from(model: nn.EfficientViT, path: Path) -> None:
-    if path.is_dir():
-        folder = find_checkpoint(path)
-        _take_matching(model, load_weights(folder, load_card(folder)), folder)
-    elif path.is_file():
-        nn.load_image_weights(model, nn.read_weights(path))
+def _start_from(model: nn.EfficientViT, source: str) -> None:
+    """Take starting weights from a checkpoint folder, a weights file, or ``timm:NAME``."""
+    if not Path(source).is_dir():
+        nn.load_image_weights(model, source)
+        return
+    folder = find_checkpoint(Path(source))
+    card = load_card(folder)
+    weights = load_weights(folder, card)
+    if isinstance(model, nn.EfficientViT3d) and card.family == "efficientvit":
+        nn.load_image_weights(model, weights)
     else:
-        raise InputError(f"model.init: there is no checkpoint or weights file {path}.")
+        _take_matching(model, weights, folder)
 
 
 def _take_matching(model: nn.EfficientViT, weights: dict[str, Tensor], source: Path) -> None:

@@ -113,7 +113,7 @@ class SessionScorer:
 
 
 def cut_clips(frames: Frames, length: int, count: int) -> list[Frames]:
-    """Up to ``count`` evenly spread clips of ``length`` frames; a short sequence is held at its end.
+    """Up to ``count`` evenly spread clips of ``length`` frames; a short sequence is held.
 
     Args:
         frames: ``(T, H, W, 3)``.

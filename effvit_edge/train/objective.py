@@ -46,12 +46,13 @@ def frame_logits(model: EfficientViT, clip: Tensor) -> Tensor:
         # (B, 3, T, H, W) -> (T*B, 3, H, W)
         frames = clip.permute(2, 0, 1, 3, 4).reshape(count * batch, channels, height, width)
         logits: Tensor = model(frames)
-        return logits.unflatten(0, (count, batch)).transpose(0, 1)
+        # (T*B, classes) -> (B, T, classes)
+        return logits.reshape(count, batch, -1).transpose(0, 1)
     if model.causal:
         per_frame: Tensor = model.forward_frames(clip)
         return per_frame
     clip_logits: Tensor = model(clip)
-    return clip_logits[:, None]
+    return clip_logits.unsqueeze(1)
 
 
 def masked_loss(

@@ -32,7 +32,8 @@ class ModelRecipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further keywords of ``nn.create_model``, as they are named there."""
     init: str | None = None
-    """Start from a checkpoint folder, or an image weights file (.pt, .safetensors)."""
+    """Start from a checkpoint folder, an image weights file (.pt, .safetensors) or ``timm:NAME``.
+    An image network's weights are inflated; a head for other classes keeps its random start."""
 
 
 @dataclass(frozen=True)
