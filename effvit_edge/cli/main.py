@@ -30,6 +30,8 @@ class Entry:
 
 
 COMMANDS = (
+    Entry("demo", "effvit_edge.cli.demo", "Render a test film, label it, measure the accuracy."),
+    Entry("label", "effvit_edge.cli.label", "Label a video, a folder of videos or a camera."),
     Entry("models", "effvit_edge.cli.models", "List the networks with their size and cost."),
 )
 

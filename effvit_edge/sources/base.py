@@ -108,10 +108,14 @@ class Losses:
 
     def __str__(self) -> str:
         """One clause: how many, and why."""
-        parts = [f"{self.frames} lost"] if self.frames else []
-        parts += [f"{self.damaged} damaged"] if self.damaged else []
+        parts = [_counted(self.frames, "lost")] if self.frames else []
+        parts += [_counted(self.damaged, "damaged")] if self.damaged else []
         reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
-        return f"frames: {', '.join(parts) or 'none lost'}{reasons}"
+        return f"{' and '.join(parts) or 'nothing lost'}{reasons}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} frame{'' if count == 1 else 's'} {what}"
 
 
 class Source(Protocol):

@@ -1,0 +1,264 @@
+"""``effvit-edge label``: videos or a camera in, labels and an annotated video out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from effvit_edge.cli.progress import TerminalWatcher, stopping_on_signals
+from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.core.optional import require
+from effvit_edge.runtime import PROVIDERS
+
+if TYPE_CHECKING:
+    from effvit_edge.live import RunReport, SourceReport
+    from effvit_edge.runtime import Session
+    from effvit_edge.sinks import RecordSink
+    from effvit_edge.sources import SourceRef
+
+_DEMO_MODEL = Path("models") / "demo.onnx"
+_INTERRUPTED = 130
+_LISTED_VIDEOS = 8
+_STANDARD_OUTPUT = "-"
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "-m", "--model", metavar="FILE", help="An exported model; models/demo.onnx by default."
+)
+@click.option(
+    "--jsonl",
+    metavar="FILE|-",
+    help="Where the records go, - for standard output; NAME.labels.jsonl by default.",
+)
+@click.option(
+    "--video",
+    metavar="FILE",
+    help="The annotated MP4, or the folder for those of a folder; NAME.labelled.mp4 by default.",
+)
+@click.option("--no-video", is_flag=True, help="Write no video; much faster.")
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    show_default=True,
+    help="What runs the model.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model.")
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Label every N-th frame that the model sees. By default all of them; a quarter of the "
+    "window for a clip model.",
+)
+@click.option(
+    "--topk",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="K",
+    help="How many labels to list with their scores.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(
+    source: str,
+    model: str | None,
+    jsonl: str | None,
+    video: str | None,
+    no_video: bool,
+    provider: str,
+    threads: int | None,
+    stride: int | None,
+    topk: int,
+    as_json: bool,
+) -> int:
+    """Label SOURCE: a video file, a folder of videos, or the number of a camera.
+
+    Every frame the model sees gets a line of JSON; every frame of the source is drawn into the
+    annotated video at its own time. The model is fed at the rate it was trained at, by the
+    source's own timestamps, whatever the source's rate.
+
+    \b
+    Without --jsonl and --video, the results lie in the current folder:
+      clip.mp4   clip.labels.jsonl   clip.labelled.mp4
+      0          camera0.labels.jsonl, camera0.labelled.mp4
+      folder     folder.labels.jsonl, folder.labelled/NAME.mp4
+
+    While it is written, a file has .partial in its name; so does what an interrupted run leaves.
+    """  # noqa: D301 - click's mark against wrapping is the character itself
+    if video and no_video:
+        raise click.UsageError("--video and --no-video exclude each other.")
+    if as_json and jsonl == _STANDARD_OUTPUT:
+        raise click.UsageError("--json and --jsonl - cannot both have standard output.")
+    from effvit_edge.live import Labeller, Outputs, label_sources
+    from effvit_edge.runtime import open_session
+    from effvit_edge.sources import list_sources
+
+    require_parts()
+    refs = list_sources(source)
+    videos = None if no_video else _video_paths(source, refs, video)
+    records = _record_sink(source, refs, jsonl)
+    _refuse_to_overwrite(refs, [*(videos or {}).values(), *_files([jsonl])])
+    model_path = find_model(model)
+    several = Path(source).is_dir()
+    with open_session(model_path, provider, threads) as session:
+        labeller = Labeller(session, topk, stride)
+        outputs = Outputs(records, None if videos is None else lambda ref: videos[ref.uri])
+        with TerminalWatcher(several) as watcher, stopping_on_signals(watcher):
+            watcher.note(f"{model_path}: {session.provider_report}")
+            report = label_sources(refs, labeller, outputs, watcher)
+        _show(report, model_path, session, as_json, err=jsonl == _STANDARD_OUTPUT)
+    return _exit_code(report, several)
+
+
+def require_parts() -> None:
+    """Say at once, and not after minutes of work, which library is missing.
+
+    Raises:
+        EnvironmentFault: one is.
+    """
+    require("cv2", "video")
+    require("av", "video")
+    require("onnxruntime", "ort")
+
+
+def find_model(given: str | None) -> Path:
+    """The model the user named, or the demonstration model of this checkout.
+
+    Raises:
+        InputError: none was named, and the demonstration model is not there.
+    """
+    if given is not None:
+        return Path(given)
+    checkout = Path(__file__).resolve().parents[2] / _DEMO_MODEL
+    for path in (_DEMO_MODEL, checkout):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"No --model was given, and the demonstration model {_DEMO_MODEL} is not here. "
+        "Give an ONNX file written by: effvit-edge export."
+    )
+
+
+def _record_sink(source: str, refs: Sequence[SourceRef], jsonl: str | None) -> RecordSink:
+    from effvit_edge.sinks import JsonlFileSink, JsonlStreamSink
+
+    if jsonl == _STANDARD_OUTPUT:
+        return JsonlStreamSink(sys.stdout)
+    return JsonlFileSink(Path(jsonl) if jsonl else Path(f"{_base_name(source, refs)}.labels.jsonl"))
+
+
+def _video_paths(source: str, refs: Sequence[SourceRef], video: str | None) -> Mapping[str, Path]:
+    """The annotated video of each source, by its URI."""
+    if not Path(source).is_dir():
+        path = Path(video) if video else Path(f"{_base_name(source, refs)}.labelled.mp4")
+        if path.suffix.lower() != ".mp4":
+            raise InputError(f"The annotated video is an MP4 file, and {path} ends otherwise.")
+        return {refs[0].uri: path}
+    folder = Path(video) if video else Path(f"{_base_name(source, refs)}.labelled")
+    taken: set[Path] = set()
+    paths: dict[str, Path] = {}
+    for ref in refs:
+        name = Path(ref.name)
+        path = folder / name.with_suffix(".mp4")
+        if path in taken:  # another file differs in its ending only
+            path = folder / name.with_name(f"{name.name}.mp4")
+        taken.add(path)
+        paths[ref.uri] = path
+    return paths
+
+
+def _base_name(source: str, refs: Sequence[SourceRef]) -> str:
+    """What the default outputs are called: beside the current folder's other files."""
+    if Path(source).is_dir():
+        return Path(source).resolve().name or "root"
+    return Path(refs[0].name).stem
+
+
+def _files(names: Sequence[str | None]) -> list[Path]:
+    return [Path(name) for name in names if name and name != _STANDARD_OUTPUT]
+
+
+def _refuse_to_overwrite(refs: Sequence[SourceRef], outputs: Sequence[Path]) -> None:
+    sources = {Path(ref.uri).resolve() for ref in refs}
+    for output in outputs:
+        if output.resolve() in sources:
+            raise InputError(f"{output} is a source, and would be replaced. Give another name.")
+
+
+def _exit_code(report: RunReport, several: bool) -> int:
+    """130 interrupted, the error's own where nothing worked, 1 where something was lost."""
+    if report.stopped:
+        return _INTERRUPTED
+    failures = [done.failure for done in report.sources if done.failure]
+    if failures and not several:
+        raise failures[0]
+    if failures and report.frames == 0:
+        return failures[0].exit_code
+    return EdgeError.exit_code if failures or report.lost else 0
+
+
+def _show(report: RunReport, model: Path, session: Session, as_json: bool, err: bool) -> None:
+    if as_json:
+        summary = _summary(report, model, session)
+        click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+        return
+    if not report.frames:
+        return
+    fps = report.frames / report.seconds if report.seconds else 0.0
+    many = f"{len(report.sources)} sources, " if len(report.sources) > 1 else ""
+    click.echo(
+        f"{many}{report.frames} frames, {report.decisions} labels, {fps:.1f} frames/s", err=err
+    )
+    if report.failures:
+        click.echo(f"{len(report.failures)} of {len(report.sources)} sources failed", err=err)
+    if report.lost:
+        click.echo(f"{report.lost} frames lost", err=err)
+    if report.jsonl:
+        click.echo(f"labels  {report.jsonl}", err=err)
+    if len(report.videos) > _LISTED_VIDEOS:
+        click.echo(f"videos  {len(report.videos)} in {_common_folder(report.videos)}", err=err)
+    else:
+        for path in report.videos:
+            click.echo(f"video   {path}", err=err)
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _summary(report: RunReport, model: Path, session: Session) -> dict[str, Any]:
+    return {
+        "model": str(model),
+        "provider": session.provider_report,
+        "frames": report.frames,
+        "labels": report.decisions,
+        "lost": report.lost,
+        "damaged": report.damaged,
+        "failed": len(report.failures),
+        "seconds": round(report.seconds, 3),
+        "interrupted": report.stopped,
+        "jsonl": str(report.jsonl) if report.jsonl else None,
+        "videos": [str(path) for path in report.videos],
+        "sources": [_source_summary(done) for done in report.sources],
+    }
+
+
+def _source_summary(done: SourceReport) -> dict[str, Any]:
+    return {
+        "source": done.source,
+        "frames": done.frames,
+        "labels": done.decisions,
+        "lost": done.losses.frames,
+        "damaged": done.losses.damaged,
+        "seconds": round(done.seconds, 3),
+        "failure": str(done.failure) if done.failure else None,
+    }
