@@ -170,15 +170,13 @@ def _read_timm(name: str) -> dict[str, Tensor]:
     instead = f"Or download the file yourself (huggingface.co/timm/{name}) and give its path."
     try:
         timm = require("timm", "dev")
-    except (
-        EnvironmentFault,
-        RuntimeError,
-    ) as error:  # a torchvision of another build: RuntimeError
+    except (EnvironmentFault, RuntimeError) as error:  # the latter: torchvision of another build
         raise EnvironmentFault(
             f"timm:{name} needs timm and a torchvision that fits this torch: {error} {instead}"
         ) from error
-    if not name.startswith("efficientvit_") or not timm.is_model(name):
-        known = ", ".join(timm.list_models("efficientvit_[bl]*"))
+    ours = "efficientvit_[bl]*"
+    if name not in (*timm.list_models(ours), *timm.list_models(ours, pretrained=True)):
+        known = ", ".join(timm.list_models(ours))
         raise InputError(f"timm has no EfficientViT called {name!r}; it has {known}.")
     try:
         network = timm.create_model(name, pretrained=True)
@@ -232,11 +230,10 @@ class _Fit:
         for prefixes in _HEAD_PARTS:
             part = [name for name in names if name.startswith(prefixes)]
             wrong = [n for n in part if not self._fits(n) and not self._optional(n)]
-            if blocked:
-                left.update(dict.fromkeys(part, f"follows {blocked}, which does not fit"))
-            elif wrong:
-                blocked = wrong[0]
-                left.update(dict.fromkeys(part, self._difference(blocked)))
+            blocked = blocked or (wrong[0] if wrong else "")
+            for name in part if blocked else ():
+                after = f"goes with {blocked}, which does not fit"
+                left[name] = self._difference(name) if name in wrong else after
         known = tuple(prefix for prefixes in _HEAD_PARTS for prefix in prefixes)
         for name in names:
             if not name.startswith(known):
