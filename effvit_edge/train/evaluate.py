@@ -1,4 +1,4 @@
-"""Scoring sequences with a checkpoint's network or with an exported session.
+"""Scoring sequences with anything that answers for them. No torch here: see ``scoring`` for it.
 
 Notation: T frames, H W pixels, M attention window in frames.
 """
@@ -10,21 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
 from effvit_edge.data.progress import track
 from effvit_edge.data.types import IGNORE, EvaluationSequences, Frames, Labels
-from effvit_edge.nn import EfficientViT
 from effvit_edge.train.metrics import Logits, Report, draw_confusion
-from effvit_edge.train.objective import frame_logits, normalise
 
 if TYPE_CHECKING:
     from effvit_edge.runtime import Session
-
-_OVERLAP_WINDOWS = 6
 
 
 class Scorer(Protocol):
@@ -35,55 +30,6 @@ class Scorer(Protocol):
     def __call__(self, frames: Frames) -> Logits:
         """``(T, H, W, 3)`` uint8 -> ``(T, classes)`` of a stream, ``(clips, classes)`` else."""
         ...
-
-
-class TorchScorer:
-    """Answers of a network in torch.
-
-    Args:
-        model: in evaluation mode, on ``device``.
-        card: of the network.
-        device: where it runs.
-        max_frames: longest stretch seen at once by a stream. A longer sequence is cut into
-            stretches that overlap by several windows, so that every answer has its past.
-        clips: clips a sequence for a centred network.
-    """
-
-    def __init__(
-        self,
-        model: EfficientViT,
-        card: ModelCard,
-        *,
-        device: torch.device,
-        max_frames: int = 512,
-        clips: int = 4,
-    ) -> None:
-        self.model = model
-        self.card = card
-        self.device = device
-        self.clips = clips
-        self.overlap = _OVERLAP_WINDOWS * card.num_frames if card.num_frames > 1 else 0
-        self.max_frames = max(max_frames, 2 * self.overlap)
-
-    @torch.inference_mode()
-    def __call__(self, frames: Frames) -> Logits:
-        """Answers for ``(T, H, W, 3)`` uint8 frames."""
-        if self.card.mode == "clip":
-            stack = np.stack(cut_clips(frames, self.card.num_frames, self.clips))
-            return self._logits(stack)[:, -1]
-        parts, start = [], 0
-        while start < len(frames):
-            past = min(start, self.overlap)
-            stretch = frames[start - past : start - past + self.max_frames]
-            parts.append(self._logits(stretch[None])[0, past:])
-            start += len(stretch) - past
-        return np.concatenate(parts)
-
-    def _logits(self, clips: Frames) -> Logits:
-        batch = torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)
-        logits = frame_logits(self.model, normalise(batch, self.card.preprocess))
-        result: Logits = logits.float().cpu().numpy()
-        return result
 
 
 class SessionScorer:
@@ -140,7 +86,7 @@ def evaluate(
     """Score every sequence.
 
     Raises:
-        InputError: the data has a class that the model does not know.
+        InputError: the data has a class that the model does not know, or nothing can be read.
     """
     labels = scorer.card.labels
     numbers = _label_numbers(labels, sequences.labels)
@@ -149,6 +95,9 @@ def evaluate(
     for sequence in items:
         truth = np.where(sequence.labels == IGNORE, IGNORE, numbers[sequence.labels])
         report.add(sequence.name, scorer(sequence.frames), truth)
+    if not report.sequences:
+        first = f" First: {sequences.failures[0]}" if sequences.failures else ""
+        raise InputError(f"None of {len(sequences)} sequences could be evaluated.{first}")
     return report
 
 

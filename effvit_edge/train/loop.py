@@ -29,13 +29,14 @@ from effvit_edge.train.checkpoint import (
     load_weights,
     save_model,
 )
-from effvit_edge.train.evaluate import TorchScorer, evaluate, write_report
+from effvit_edge.train.evaluate import evaluate, write_report
 from effvit_edge.train.journal import Journal
 from effvit_edge.train.metrics import Report
 from effvit_edge.train.objective import frame_logits, masked_loss, normalise
 from effvit_edge.train.optim import AveragedWeights, learning_rate, make_optimizer
 from effvit_edge.train.progress import Reporter, Throughput, make_reporter
 from effvit_edge.train.recipe import Recipe, parse_recipe
+from effvit_edge.train.scoring import TorchScorer
 
 
 @dataclass(frozen=True)

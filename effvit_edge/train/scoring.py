@@ -1,0 +1,67 @@
+"""Answers of a network in torch, for evaluation.
+
+Notation: T frames, H W pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from effvit_edge.core.card import ModelCard
+from effvit_edge.data.types import Frames
+from effvit_edge.nn import EfficientViT
+from effvit_edge.train.evaluate import cut_clips
+from effvit_edge.train.metrics import Logits
+from effvit_edge.train.objective import frame_logits, normalise
+
+_OVERLAP_WINDOWS = 6
+
+
+class TorchScorer:
+    """Answers of a network in torch.
+
+    Args:
+        model: in evaluation mode, on ``device``.
+        card: of the network.
+        device: where it runs; the CPU by default.
+        max_frames: longest stretch seen at once by a stream. A longer sequence is cut into
+            stretches that overlap by several windows, so that every answer has its past.
+        clips: clips a sequence for a centred network.
+    """
+
+    def __init__(
+        self,
+        model: EfficientViT,
+        card: ModelCard,
+        *,
+        device: torch.device | None = None,
+        max_frames: int = 512,
+        clips: int = 4,
+    ) -> None:
+        self.model = model
+        self.card = card
+        self.device = device or torch.device("cpu")
+        self.clips = clips
+        self.overlap = _OVERLAP_WINDOWS * card.num_frames if card.num_frames > 1 else 0
+        self.max_frames = max(max_frames, 2 * self.overlap)
+
+    @torch.inference_mode()
+    def __call__(self, frames: Frames) -> Logits:
+        """Answers for ``(T, H, W, 3)`` uint8 frames."""
+        if self.card.mode == "clip":
+            stack = np.stack(cut_clips(frames, self.card.num_frames, self.clips))
+            return self._logits(stack)[:, -1]
+        parts, start = [], 0
+        while start < len(frames):
+            past = min(start, self.overlap)
+            stretch = frames[start - past : start - past + self.max_frames]
+            parts.append(self._logits(stretch[None])[0, past:])
+            start += len(stretch) - past
+        return np.concatenate(parts)
+
+    def _logits(self, clips: Frames) -> Logits:
+        batch = torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)
+        logits = frame_logits(self.model, normalise(batch, self.card.preprocess))
+        result: Logits = logits.float().cpu().numpy()
+        return result
