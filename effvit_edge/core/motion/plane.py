@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from effvit_edge.core.motion.trajectory import Tiling
+from effvit_edge.core.motion.trajectory import Tiling, split_scale
 from effvit_edge.core.optional import require
 
 Image = npt.NDArray[np.uint8]
@@ -52,20 +52,15 @@ class Plane:
     def render(self, linear: complex, shift: complex, height: int, width: int) -> Image:
         """Returns the (height, width, C) uint8 view of the plane through a pose."""
         cv2 = require("cv2", "video")
-        generation = self.tiling.generation(linear)
-        scale = linear / float(self.tiling.ratio) ** generation
+        generation, scale = split_scale(linear, self.tiling.ratio)
         view = self._render_generation(generation, scale, shift, height, width)
-        weight = self.fade_in(abs(scale))
+        weight = fade_in(abs(scale), self.tiling.ratio)
         if weight > 0.0:
             finer = self._render_generation(
                 generation + 1, scale / self.tiling.ratio, shift, height, width
             )
             view = cv2.addWeighted(finer, weight, view, 1.0 - weight, 0.0)
         return view
-
-    def fade_in(self, scale: float) -> float:
-        """Returns how much of the next generation shows at a scale between 1 and the ratio."""
-        return fade_in(scale, self.tiling.ratio)
 
     def _render_generation(
         self, generation: int, scale: complex, shift: complex, height: int, width: int

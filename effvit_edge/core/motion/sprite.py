@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from effvit_edge.core.motion.plane import Image, build_pyramid, fade_in
+from effvit_edge.core.motion.trajectory import split_scale
 from effvit_edge.core.optional import require
 
 
@@ -37,8 +38,7 @@ class Sprite:
             linear: its scale and angle.
             place: its centre, in sides from the middle of the picture.
         """
-        generation = math.floor(math.log(abs(linear)) / math.log(self.ratio) + 1e-12)
-        scale = linear / float(self.ratio) ** generation
+        generation, scale = split_scale(linear, self.ratio)
         weight = fade_in(abs(scale), self.ratio)
         self._draw_look(frame, generation, scale, place, 1.0 - weight)
         if weight > 0.0:

@@ -77,18 +77,20 @@ class Tiling:
     period: tuple[float, float]
     ratio: int
 
-    def generation(self, linear: complex) -> int:
-        """Returns which generation of the plane a pose with this linear part looks at."""
-        return math.floor(math.log(abs(linear)) / math.log(self.ratio) + 1e-12)
-
     def fold(self, linear: complex, shift: complex) -> complex:
         """Returns the shift nearest to zero that shows the same, this and finer generations."""
-        unit = linear / float(self.ratio) ** self.generation(linear)
+        _, unit = split_scale(linear, self.ratio)
         content = shift / unit
         period_x, period_y = self.period
         whole_x = period_x * round(content.real / period_x)
         whole_y = period_y * round(content.imag / period_y)
         return unit * (content - complex(whole_x, whole_y))
+
+
+def split_scale(linear: complex, ratio: int) -> tuple[int, complex]:
+    """Returns the generation a pose looks at, and its linear part in it, of size 1 to ``ratio``."""
+    generation = math.floor(math.log(abs(linear)) / math.log(ratio) + 1e-12)
+    return generation, linear / float(ratio) ** generation
 
 
 def check_label(label: str) -> None:

@@ -14,6 +14,7 @@ from effvit_edge.core.motion.trajectory import (
     integrate,
     natural_velocity,
     shake,
+    split_scale,
     steady_velocity,
 )
 
@@ -96,7 +97,8 @@ def test_folding_moves_by_whole_periods_and_ends_near_the_origin(
 ) -> None:
     linear = cmath.rect(math.exp(log_scale), angle)
     tiling = Tiling((width, height), ratio)
-    unit = linear / ratio ** tiling.generation(linear)
+    generation, unit = split_scale(linear, ratio)
+    assert unit * float(ratio) ** generation == pytest.approx(linear)
     assert 1 - 1e-9 <= abs(unit) < ratio * (1 + 1e-9)
     folded = tiling.fold(linear, shift)
     moved = (shift - folded) / unit
