@@ -33,6 +33,10 @@ COMMANDS = (
     Entry("demo", "effvit_edge.cli.demo", "Render a test film, label it, measure the accuracy."),
     Entry("label", "effvit_edge.cli.label", "Label a video, a folder of videos or a camera."),
     Entry("models", "effvit_edge.cli.models", "List the networks with their size and cost."),
+    Entry(
+        "export", "effvit_edge.cli.export", "Write a checkpoint or preset as a checked ONNX file."
+    ),
+    Entry("inspect", "effvit_edge.cli.inspect", "Show what an ONNX file or checkpoint is."),
 )
 
 

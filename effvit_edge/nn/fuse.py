@@ -1,8 +1,9 @@
-"""A network made ready for inference: BatchNorm folded into convolutions, range-safe activations."""
+"""A network made ready for inference: BatchNorm folded, activations safe in half precision."""
 
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -10,13 +11,15 @@ from torch import nn
 from effvit_edge.nn.efficientvit.model import EfficientViT
 from effvit_edge.nn.layers import BatchNorm, ConvNorm, GeluTanh, RangeSafeGeluTanh
 
+_Network = TypeVar("_Network", bound=EfficientViT)
 
-def fuse_for_inference(model: EfficientViT) -> EfficientViT:
+
+def fuse_for_inference(model: _Network) -> _Network:
     """A copy in evaluation mode that computes the same with fewer operations.
 
-    Every BatchNorm goes into the convolution before it, all temporal taps alike, because the norm acts
-    on their sum; exporters only fold a norm that follows a single convolution. GELU's tanh form is
-    written without a cube (FP16 overflows at 40 otherwise).
+    Every BatchNorm goes into the convolution before it, all temporal taps alike, because the norm
+    acts on their sum; exporters only fold a norm that follows a single convolution. GELU's tanh
+    form is written without a cube (FP16 overflows at 40 otherwise).
     """
     fused = copy.deepcopy(model).eval().requires_grad_(False)
     for module in fused.modules():
