@@ -63,6 +63,8 @@ class Labeller:
         self._clock = clock or MonotonicClock()
         self._sampler = RateSampler(card.fps)
         self._window: deque[_Input] = deque(maxlen=card.num_frames)
+        self.size_changes = 0
+        """How often a picture's size has changed within a source, and the window started anew."""
         self.reset()
 
     def reset(self) -> None:
@@ -89,6 +91,7 @@ class Labeller:
             return None
         if self._size not in (None, frame.image.shape):
             self.reset()
+            self.size_changes += 1
             self._sampler.take(frame.pts_seconds)
         self._size = frame.image.shape
         due = self._seen % self._stride == 0

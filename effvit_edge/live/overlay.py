@@ -97,7 +97,7 @@ class Overlay:
         label_cap = 5.0 + 0.0215 * min(height, width)
         small_cap = max(5.6, 0.66 * label_cap)
         margin, pad = max(3, round(0.8 * label_cap)), max(4, round(0.85 * label_cap))
-        panel_width = min(width - 2 * margin, round(20 * label_cap))
+        panel_width = min(width - 2 * margin, round(18.5 * label_cap))
         row, gap = round(2.1 * small_cap), round(0.5 * small_cap)
         head = 2 * pad + round(label_cap) + row + gap
         room = round(_MAX_PANEL_HEIGHT * height) - head

@@ -104,7 +104,10 @@ def label_source(
         if frame is None:
             break
         pts_seconds = frame.pts_seconds
+        changes = labeller.size_changes
         decision = labeller.feed(frame, source.name, source.losses.frames)
+        if labeller.size_changes > changes:
+            _tell(watcher, source, f"changes its size at {pts_seconds:.2f} s, and is judged anew")
         report.frames += 1
         if decision is not None:
             report.decisions += 1

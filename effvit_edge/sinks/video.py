@@ -23,8 +23,14 @@ _KEYFRAME_SECONDS = 2.0
 _BT709, _LIMITED_RANGE = 1, 1
 # While it grows the file is in fragments, each playable once written; at the end it is written
 # again in one piece with the index in front, so that a browser can start before it has it all.
-_GROWING = {"movflags": "frag_keyframe+delay_moov+default_base_moof", "flush_packets": "1"}
-_COMPLETE = {"movflags": "+faststart"}
+# The movie's time scale is the track's, or a late start would be rounded to milliseconds.
+_SCALE = {"movie_timescale": str(TICKS_PER_SECOND)}
+_GROWING = {
+    **_SCALE,
+    "movflags": "frag_keyframe+delay_moov+default_base_moof",
+    "flush_packets": "1",
+}
+_COMPLETE = {**_SCALE, "movflags": "+faststart"}
 
 
 class VideoSink:
