@@ -16,7 +16,7 @@ Clip = npt.NDArray[np.uint8]
 _NOISE_SAMPLES = 1 << 21
 _NOISE_UNIT = 32.0
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_MIN_SHARPNESS = 0.7
+_MIN_SHARPNESS = 0.4
 
 
 def degrade(rng: np.random.Generator, clip: Clip) -> Clip:
@@ -154,7 +154,8 @@ def _noise(rng: np.random.Generator, clip: Clip) -> Clip:
     """Adds sensor noise: even or growing with the light, per colour or grey, fine or coarse."""
     cv2 = require("cv2", "video")
     num_frames, height, width = clip.shape[:3]
-    strength = min(_log_uniform(rng, 0.7, 9.0), 0.25 * float(clip[0].std()))
+    visible = sharpness(clip[0]) * min(height, width) / 64.0
+    strength = min(_log_uniform(rng, 0.5, 9.0), 0.3 + 1.5 * visible)
     grey, coarse, shot = rng.random() < 0.3, rng.random() < 0.3, rng.random() < 0.4
     channels = 1 if grey else 3
     count = height * width * channels

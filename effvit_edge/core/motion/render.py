@@ -17,7 +17,7 @@ _COMPOSITIONS: tuple[Composition, ...] = ("scene", "object", "object_over_motion
 _COMPOSITION_SHARES = (0.65, 0.20, 0.15)
 _SPEED_RANGE = (0.004, 0.06)
 _ATTEMPTS = 4
-_MIN_SHARPNESS = 1.0
+_MIN_SHARPNESS = 0.4
 _JUDGED_EVERY = 8
 
 

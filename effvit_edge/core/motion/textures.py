@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from effvit_edge.core.motion.patterns import PATTERNS, random_outline
 from effvit_edge.core.motion.plane import Image, build_pyramid
+from effvit_edge.core.optional import require
 
 _OUTLINE_PIXELS = 128
 _WEIGHTS = np.array([weight for _, weight in PATTERNS])
@@ -55,7 +58,7 @@ class TextureBank:
         if pyramid is None:
             rng = np.random.default_rng([self._seed, 0, index])
             kind = int(rng.choice(len(PATTERNS), p=_WEIGHTS / _WEIGHTS.sum()))
-            pyramid = build_pyramid(PATTERNS[kind][0](rng, self.size))
+            pyramid = build_pyramid(_photograph(rng, PATTERNS[kind][0](rng, self.size)))
             self._pyramids[index] = pyramid
         return pyramid
 
@@ -73,3 +76,23 @@ class TextureBank:
         for index in range(len(self)):
             self.texture(index)
             self.outline(index)
+
+
+def _photograph(rng: np.random.Generator, picture: Image) -> Image:
+    """Returns a picture with the grain and coding errors of a photograph, which move with it.
+
+    On an empty wall they are all there is to see.
+    """
+    cv2 = require("cv2", "video")
+    if rng.random() < 0.6:
+        strength = math.exp(rng.uniform(math.log(0.7), math.log(6.0)))
+        grain = rng.standard_normal(picture.shape, dtype=np.float32)
+        softness = rng.uniform(0.0, 1.5)
+        if softness > 0.4:
+            grain = cv2.GaussianBlur(grain, (0, 0), softness) * np.float32(3.0 * softness)
+        picture = cv2.add(picture, grain * np.float32(strength), dtype=cv2.CV_8U)
+    if rng.random() < 0.35:
+        quality = int(rng.uniform(15.0, 80.0))
+        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return picture
