@@ -32,6 +32,7 @@ _WARMING: Colour = (255, 190, 84)
 _PANEL_OPACITY = 0.78
 _MIN_SIDE_PX = 128  # a smaller picture is enlarged, or nothing could be read on it
 _MAX_SIDE_PX = 4096
+_MIN_PANEL_PX = 48  # with less than this nothing is drawn: the picture is a line
 _MAX_PANEL_HEIGHT = 0.55  # of the picture's
 
 
@@ -74,7 +75,7 @@ class Overlay:
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB. A picture with a side below 128 pixels is enlarged by
-                a whole factor first.
+                a whole factor first, unless the other side would become huge.
             pts_seconds: the picture's own time.
             decision: the latest there is, which may be about an earlier frame.
 
@@ -83,6 +84,8 @@ class Overlay:
         """
         canvas = _enlarged(image)
         size = (canvas.shape[0], canvas.shape[1])
+        if min(size) < _MIN_PANEL_PX:
+            return canvas
         layout = self._layouts.get(size)
         if layout is None:
             layout = self._layouts[size] = self._arrange(*size)
