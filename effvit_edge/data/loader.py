@@ -50,6 +50,8 @@ def batches(
         collate_fn=_collate,
         worker_init_fn=_start_worker if workers else None,
         pin_memory=pin_memory,
+        # Its own, or starting it would draw from the generator that a resumed run has restored.
+        generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
     )
     return iter(loader)

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.train.checkpoint import load_model
+from effvit_edge.train.journal import Journal, read_journal
+from effvit_edge.train.loop import Trainer
+from effvit_edge.train.optim import learning_rate
+from tests.unit.train.recipes import MODEL, tiny_recipe
+
+
+def losses(folder: Path) -> list[float]:
+    return [r["loss"] for r in read_journal(folder / "metrics.jsonl") if "loss" in r]
+
+
+def at_training_step(trainer: Trainer, step: int, action: Any) -> None:
+    """Call ``action(output)`` on the classifier's output while ``step`` (from 1) is computed."""
+
+    def hook(module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> Any:
+        return action(output) if module.training and trainer.step + 1 == step else None
+
+    layers = [m for m in trainer.model.modules() if isinstance(m, torch.nn.Linear)]
+    layers[-1].register_forward_hook(hook)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    Trainer(tiny_recipe(folder)).run()
+    return folder
+
+
+def test_a_run_leaves_a_checkpoint_with_its_card(uninterrupted: Path) -> None:
+    model, card = load_model(uninterrupted)
+    assert (card.mode, card.num_frames, card.fps) == ("stream", 2, 10.0)
+    assert card.labels[0] == "left" and len(card.labels) == 9
+    assert card.provenance["steps"] == 6
+    assert "top1" in card.provenance["metrics"]
+    assert model.forward_frames(torch.zeros(1, 3, 3, 32, 32)).shape == (1, 3, 9)
+    assert {"recipe.yaml", "evaluation.json", "confusion.png"} <= {
+        path.name for path in uninterrupted.iterdir()
+    }
+    records = read_journal(uninterrupted / "metrics.jsonl")
+    assert [r["step"] for r in records if "loss" in r] == [1, 2, 3, 4, 5, 6]
+    assert "samples_per_second" in records[1] and "eval" in records[-1]
+
+
+def test_a_run_stopped_by_a_signal_goes_on_bit_for_bit(uninterrupted: Path, tmp_path: Path) -> None:
+    first = Trainer(tiny_recipe(tmp_path))
+    at_training_step(first, 3, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(KeyboardInterrupt):
+        first.run()
+    assert len(losses(tmp_path)) == 3
+    torch.manual_seed(99)  # another process would be somewhere else
+    second = Trainer(tiny_recipe(tmp_path, speed={"workers": 2}), resume=True)
+    assert second.step == 3
+    second.run()
+    assert losses(tmp_path) == losses(uninterrupted)
+    for name in ("model.safetensors", "training.safetensors"):
+        whole, resumed = (folder / "last" / name for folder in (uninterrupted, tmp_path))
+        assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_another_run_is_neither_overwritten_nor_resumed_with_another_recipe(
+    uninterrupted: Path,
+) -> None:
+    with pytest.raises(InputError, match="already holds a run"):
+        Trainer(tiny_recipe(uninterrupted))
+    with pytest.raises(InputError, match=r"optim\.lr differ"):
+        Trainer(tiny_recipe(uninterrupted, optim={"lr": 0.5}), resume=True)
+
+
+def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not a checkpoint|no checkpoint"):
+        Trainer(tiny_recipe(tmp_path), resume=True)
+
+
+def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe(tmp_path))
+    at_training_step(trainer, 2, lambda output: output * float("nan"))
+    clips, labels = (torch.as_tensor(x)[None] for x in trainer.clips[0])
+    trainer._one_step(clips, labels)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    record = trainer._one_step(clips, labels)
+    assert record["skipped"] == 1 and record["loss"] is None
+    after = trainer.model.state_dict()
+    unchanged = [n for n in before if before[n].is_floating_point()]
+    assert all(torch.equal(before[name], after[name]) for name in unchanged)
+    assert trainer._one_step(clips, labels)["loss"] > 0
+    assert any(not torch.equal(before[name], after[name]) for name in unchanged)
+
+
+def test_a_run_that_diverged_stops_and_says_so(tmp_path: Path) -> None:
+    trainer = Trainer(
+        tiny_recipe(
+            tmp_path, optim={"max_nonfinite": 3, "steps": 50}, output={"checkpoint_every": 2}
+        )
+    )
+
+    def spoil(_output: torch.Tensor) -> None:
+        next(trainer.model.parameters()).data.fill_(float("nan"))
+
+    at_training_step(trainer, 5, spoil)
+    with pytest.raises(EdgeError, match=r"3 steps in a row .* not finite"):
+        trainer.run()
+    model, card = load_model(tmp_path)
+    assert card.provenance["steps"] == 4
+    assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("model", "mode"),
+    [
+        ({**MODEL, "preset": "efficientvit_b0"}, "stream"),
+        ({**MODEL, "num_frames": 6, "causal": False}, "clip"),
+    ],
+    ids=["image", "centred"],
+)
+def test_image_and_centred_networks_train_too(
+    tmp_path: Path, model: dict[str, Any], mode: str
+) -> None:
+    result = Trainer(tiny_recipe(tmp_path, optim={"steps": 2, "ema": 0.0}, model=model)).run()
+    assert result.report.sequences == 2
+    _, card = load_model(tmp_path)
+    assert (card.variant, card.mode) == (model["preset"], mode)
+
+
+def test_a_centred_network_wants_clips_of_its_own_length(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"input\.frames is 6.*model\.num_frames, 2"):
+        Trainer(tiny_recipe(tmp_path, model={"causal": False}))
+
+
+def test_an_unknown_keyword_of_the_network_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="windo"):
+        Trainer(tiny_recipe(tmp_path, model={"options": {"windo": 3}}))
+
+
+def test_training_starts_from_a_checkpoint_of_other_classes(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    other = Trainer(tiny_recipe(tmp_path / "a", model={"init": str(uninterrupted)}))
+    source, _ = load_model(uninterrupted)
+    weights, own = source.state_dict(), other.model.state_dict()
+    assert all(torch.equal(own[name], weights[name]) for name in own)
+    with pytest.raises(InputError, match="of another network"):
+        Trainer(
+            tiny_recipe(
+                tmp_path / "b", model={"init": str(uninterrupted), "preset": "efficientvit3d_b1"}
+            )
+        )
+
+
+def test_it_learns_four_real_clips_by_heart(test_data: Path, tmp_path: Path) -> None:
+    words = ["again", "bird", "book", "eat"]
+    table = tmp_path / "clips.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "part"])
+        writer.writerows([f"{word}.mkv", word, "train"] for word in words)
+        writer.writerow(["help.mkv", "eat", "eval"])
+    recipe = tiny_recipe(
+        tmp_path / "run",
+        model={"options": {"head_widths": [32, 32]}},
+        data={
+            "kind": "videos",
+            "root": str(test_data / "asl20"),
+            "csv": str(table),
+            "train": ["part=train"],
+            "eval": ["part=eval"],
+            "scale": [1.0, 1.0],
+            "aspect": [1.0, 1.0],
+            "flip": 0.0,
+            "color": 0.0,
+        },
+        optim={"lr": 3e-3, "steps": 40, "batch_size": 4, "ema": 0.0},
+    )
+    Trainer(recipe).run()
+    assert losses(tmp_path / "run")[0] > 1.0
+    assert max(losses(tmp_path / "run")[-3:]) < 0.3
+
+
+def test_the_learning_rate_warms_up_and_falls_to_its_floor(tmp_path: Path) -> None:
+    optim = tiny_recipe(tmp_path, optim={"warmup_steps": 10, "min_lr_ratio": 0.1, "lr": 1.0}).optim
+    rates = [learning_rate(step, 110, optim) for step in range(110)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == rates[10] == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[60] == pytest.approx(0.55) and rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_journal_is_cut_back_to_the_step_that_is_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste', encoding="utf-8")
+    journal = Journal(path, last_step=2)
+    journal.write({"step": 3, "loss": 0.5})
+    assert read_journal(path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": 0.5}]
