@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,11 +54,23 @@ class JsonlStreamSink:
             self._stream.write(_line(record))
             self._stream.flush()
         except BrokenPipeError as error:
+            _let_go(self._stream)
             raise EdgeError("Whoever read the records from standard output is gone.") from error
 
     def close(self, complete: bool) -> Path | None:
         """See ``RecordSink.close``; there is no file."""
         return None
+
+
+def _let_go(stream: TextIO) -> None:
+    """Give what a stream still holds to nobody, or flushing it at exit would fail once more."""
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # not a file of the system's
+        return
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, descriptor)
+    os.close(nobody)
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ or start again from zero where two recordings were joined.
 
 from __future__ import annotations
 
-_RESTART_SECONDS = 1.0  # a step back by more is a new start, not a frame out of place
+_RESTART_SECONDS = 1.0  # a step back by more is a new start at once, not a frame out of place
 
 
 class TimestampRepair:
@@ -20,12 +20,14 @@ class TimestampRepair:
     def __init__(self, frame_seconds: float) -> None:
         self._frame_seconds = frame_seconds
         self._last: float | None = None
+        self._last_stated: float | None = None
         self._offset = 0.0
         self.repaired = 0
         """How many frames were given another time than the file's."""
 
     def next(self, stated_seconds: float | None) -> float:
         """The time of the next frame, from the one the file states, if it states any."""
+        before, self._last_stated = self._last_stated, stated_seconds
         if self._last is None:
             self._last = 0.0 if stated_seconds is None else stated_seconds
             return self._last
@@ -36,7 +38,8 @@ class TimestampRepair:
         if shifted > self._last:
             self._last = shifted
             return shifted
-        if shifted < self._last - _RESTART_SECONDS:
+        goes_on_behind = before is not None and before < stated_seconds
+        if goes_on_behind or shifted < self._last - _RESTART_SECONDS:
             self._offset = following - stated_seconds
             return self._repair(following)
         # A frame out of place: it goes between its neighbours, and the clock does not run ahead.

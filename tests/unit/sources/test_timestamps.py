@@ -26,8 +26,9 @@ def repaired(stated: list[float | None]) -> list[float]:
         ([0.0, 0.04, 0.04, 0.08], [0.0, 0.04, 0.06, 0.08]),
         ([0.0, 0.08, 0.04, 0.12], [0.0, 0.08, 0.1, 0.12]),
         ([5.0, 5.04, 0.0, 0.04], [5.0, 5.04, 5.08, 5.12]),
+        ([0.1, 0.3, 0.5, 0.1, 0.3, 0.5], [0.1, 0.3, 0.5, 0.52, 0.56, 0.76]),
     ],
-    ids=["right", "negative", "none", "gap", "repeated", "swapped", "restarted"],
+    ids=["right", "negative", "none", "gap", "repeated", "swapped", "restarted", "restarted soon"],
 )
 def test_known_faults(stated: list[float | None], expected: list[float]) -> None:
     assert repaired(stated) == expected
