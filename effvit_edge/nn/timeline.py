@@ -86,7 +86,12 @@ class LoweredClip:
             offset = _tap_offset(conv, tap, self.causal)
             if abs(offset) * self.batch_size >= x.shape[0] and not self.replicate:
                 continue  # the tap reaches beyond the clip at every frame
-            product = self._shift(conv.convolve_frames(x, tap, bias=offset == 0), offset)
+            bias = offset == 0
+            if conv.stride == 1:
+                # moved before the product, which leaves a chain of sums that runtimes fuse
+                product = conv.convolve_frames(self._shift(x, offset), tap, bias=bias)
+            else:
+                product = self._shift(conv.convolve_frames(x, tap, bias=bias), offset)
             total = product if total is None else total + product
         assert total is not None  # the tap at offset 0 always lies inside
         return self._every(total, conv.stride_frames)
