@@ -1,0 +1,1 @@
+"""What one label costs: a clip recomputed for each label, against one streaming step."""
