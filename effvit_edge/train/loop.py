@@ -139,7 +139,8 @@ class Trainer:
         evaluates = last or (every > 0 and self.step % every == 0)
         if evaluates:
             self._evaluate(reporter)
-        if evaluates or self.step % self.recipe.output.checkpoint_every == 0:
+        due = evaluates or self.step % self.recipe.output.checkpoint_every == 0
+        if last or (due and not self.skipped_in_a_row):  # never over a good checkpoint
             self._save("last")
             self.throughput.restart()
 
