@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, track
 
 from effvit_edge.core.clock import Clock, MonotonicClock
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from effvit_edge.sources import Frame, Source
 
 _REFRESH_SECONDS = 0.1
+_NAME_COLUMNS = 20
 _T = TypeVar("_T")
 
 
@@ -39,9 +42,9 @@ class TerminalWatcher(Watcher):
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=10),
             TextColumn("{task.completed}{task.fields[of]}"),
-            TextColumn("{task.fields[fps]:.1f} frames/s"),
+            TextColumn("{task.fields[fps]:.0f} frames/s"),
             TimeRemainingColumn(compact=True),
             TextColumn("[bold]{task.fields[label]}"),
             console=self._console,
@@ -71,10 +74,9 @@ class TerminalWatcher(Watcher):
         if self._task is not None:
             self._progress.remove_task(self._task)
         total = source.expected_frames
-        of = f" of {total} frames" if total else " frames"
-        self._task = self._progress.add_task(
-            source.name.replace("[", "\\["), total=total, of=of, fps=0.0, label=""
-        )
+        of = f" of {total}" if total else " frames"
+        name = escape(shorten(source.name))
+        self._task = self._progress.add_task(name, total=total, of=of, fps=0.0, label="")
         self._frames, self._label = 0, ""
         self._started = self._shown = self._clock.now()
 
@@ -88,7 +90,7 @@ class TerminalWatcher(Watcher):
             self._shown = now
             fps = self._frames / (now - self._started)
             self._progress.update(
-                self._task, completed=self._frames, fps=fps, label=self._label.replace("[", "\\[")
+                self._task, completed=self._frames, fps=fps, label=escape(self._label)
             )
 
     def source_failed(self, name: str, error: EdgeError) -> None:
@@ -110,6 +112,12 @@ class TerminalWatcher(Watcher):
     def stop(self) -> None:
         """Ask to end before the next frame."""
         self._stop = True
+
+
+def shorten(name: str) -> str:
+    """The end of a path, where a line of 80 columns has room for no more."""
+    last = PurePath(name).name or name
+    return last if len(last) <= _NAME_COLUMNS else f"…{last[1 - _NAME_COLUMNS :]}"
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class VideoSink:
         """See ``PictureSink.write``."""
         if self._container is None:
             self._open(image.shape[0], image.shape[1])
-        picture = self._av.VideoFrame.from_ndarray(self._fit(image), format="rgb24")
+        picture = self._av.VideoFrame.from_numpy_buffer(self._fit(image), format="rgb24")
         picture = self._reformatter.reformat(
             picture, format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
         )

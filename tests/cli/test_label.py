@@ -64,6 +64,18 @@ def test_a_file_gives_records_and_a_video_beside_the_current_folder(
     assert "on the CPU" in err
 
 
+def test_progress_is_shown_on_a_terminal_only(
+    label: Label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(30))
+    assert "frames/s" not in label(clip)[2]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes standard error for a terminal
+    err = label(clip)[2]
+    assert "clip.mp4" in err
+    assert " of 30" in err
+    assert "frames/s" in err
+
+
 @pytest.mark.parametrize(
     "times",
     [[i * 0.04 for i in range(12)], [8.333, 8.4, 8.5, 9.1, 9.12, 9.9]],
