@@ -75,12 +75,9 @@ def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
     ort = require("onnxruntime", "ort")
     fallback = ""
     if provider != "cpu":
-        refusal = _why_no_cuda(ort)
-        if not refusal:
-            session = _create(ort, path, [_CUDA, _CPU], threads)
-            if _CUDA in session.get_providers():
-                return _checked(session, path, f"ONNX Runtime {ort.__version__} on CUDA")
-            refusal = "ONNX Runtime has CUDA built in, but could not start it on this machine"
+        session, refusal = _start_cuda(ort, path, threads)
+        if session is not None:
+            return _checked(session, path, f"ONNX Runtime {ort.__version__} on CUDA")
         if provider == "cuda":
             raise EnvironmentFault(
                 f"CUDA was asked for and cannot be used: {refusal}. "
@@ -93,9 +90,17 @@ def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
     return _checked(session, path, report)
 
 
-def _why_no_cuda(ort: ModuleType) -> str:
-    """Empty when this build of ONNX Runtime has CUDA; it may still fail to start."""
-    return "" if _CUDA in ort.get_available_providers() else "this ONNX Runtime is built without it"
+def _start_cuda(ort: ModuleType, path: Path, threads: int) -> tuple[Any, str]:
+    """A session on CUDA, or None and why there is none."""
+    if _CUDA not in ort.get_available_providers():
+        return None, "this ONNX Runtime is built without it"
+    try:
+        session = _create(ort, path, [_CUDA, _CPU], threads)
+    except InputError as error:  # of the model, too: the CPU will say the same of it
+        return None, _first_line(error.__cause__ or error)
+    if _CUDA not in session.get_providers():  # ONNX Runtime falls back without a word
+        return None, "ONNX Runtime has it built in, but it does not start on this machine"
+    return session, ""
 
 
 def _create(ort: ModuleType, path: Path, providers: Sequence[str], threads: int) -> Any:
@@ -128,6 +133,6 @@ def _tensor_spec(arg: Any) -> TensorSpec:
     return TensorSpec(arg.name, dtype, tuple(arg.shape))
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -129,6 +129,37 @@ def test_falling_back_from_cuda_is_visible(tmp_path: Path) -> None:
         open_session(path, "cuda")
 
 
+@pytest.mark.parametrize(
+    ("starts", "told"),
+    [
+        (True, "does not start on this machine"),
+        (False, "libcudnn.so.9 cannot be opened"),
+    ],
+    ids=["silently on the CPU", "with an error"],
+)
+def test_a_cuda_that_does_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool, told: str
+) -> None:
+    import onnxruntime
+
+    real = onnxruntime.InferenceSession
+
+    def create(path: str, options: object, providers: list[str]) -> object:
+        if "CUDAExecutionProvider" in providers and not starts:
+            raise RuntimeError("libcudnn.so.9 cannot be opened.\nMore.")
+        return real(path, options, providers=["CPUExecutionProvider"])
+
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", create)
+    path = write_model(tmp_path / "m.onnx", tiny_card("stream"))
+    with open_session(path) as session:
+        assert f"on the CPU, {default_threads()} thread" in session.provider_report
+        assert told in session.provider_report
+    with pytest.raises(EnvironmentFault, match=told):
+        open_session(path, "cuda")
+
+
 def test_an_engine_is_not_run_yet(tmp_path: Path) -> None:
     engine = tmp_path / "m.plan"
     engine.write_bytes(b"plan")
