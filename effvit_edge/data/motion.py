@@ -23,6 +23,8 @@ class MotionClips:
         seed: of the bank and of every clip.
         switch_share: share of clips whose motion changes once.
         switch_ignore: frames after a change that have no label.
+        plain_share: share of clips that show the whole scene moving, in a clean picture.
+        plain_first: clips over which that share falls from 1.
     """
 
     labels: tuple[str, ...] = tuple(LABELS)
@@ -37,6 +39,8 @@ class MotionClips:
         seed: int,
         switch_share: float = 0.0,
         switch_ignore: int = 0,
+        plain_share: float = 0.0,
+        plain_first: int = 0,
     ) -> None:
         self.size = size
         self.frames = frames
@@ -44,6 +48,8 @@ class MotionClips:
         self.seed = seed
         self.switch_share = switch_share
         self.switch_ignore = switch_ignore
+        self.plain_share = plain_share
+        self.plain_first = plain_first
         self.failures: list[str] = []
 
     @cached_property
@@ -54,8 +60,17 @@ class MotionClips:
     def __getitem__(self, number: int) -> tuple[Frames, Labels]:
         rng = np.random.default_rng((self.seed, _TRAIN_STREAM, number))
         segments = self._segments(rng)
-        frames = render_sequence(self.bank, rng, segments, self.size)
+        if rng.random() < self._plain_share(number):
+            frames = render_sequence(
+                self.bank, rng, segments, self.size, composition="scene", degraded=False
+            )
+        else:
+            frames = render_sequence(self.bank, rng, segments, self.size)
         return frames, frame_labels(segments, self.switch_ignore)
+
+    def _plain_share(self, number: int) -> float:
+        left = max(0.0, 1.0 - number / self.plain_first) if self.plain_first else 0.0
+        return self.plain_share + (1.0 - self.plain_share) * left
 
     def _segments(self, rng: np.random.Generator) -> list[tuple[str, int]]:
         first = int(rng.integers(len(LABELS)))

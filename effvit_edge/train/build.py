@@ -44,6 +44,8 @@ def build_model(recipe: Recipe, num_classes: int) -> nn.EfficientViT:
     _check_clip_length(recipe, model)
     if section.init:
         _start_from(model, section.init)
+    else:
+        nn.start_from_scratch(model)
     return model
 
 
@@ -96,6 +98,8 @@ def _motion(recipe: Recipe, data: MotionData) -> tuple[TrainingClips, Evaluation
         seed=recipe.seed,
         switch_share=data.switch_share,
         switch_ignore=data.switch_ignore,
+        plain_share=data.plain_share,
+        plain_first=data.plain_first,
     )
     sequences = MotionSequences(
         size=size,

@@ -69,6 +69,11 @@ class MotionData:
     """Share of clips whose motion changes once, somewhere in the middle half."""
     switch_ignore: int = 4
     """Frames after a change without a label: what is seen does not say it yet."""
+    plain_share: float = 0.0
+    """Share of clips that show the whole scene moving, without blur, noise or compression."""
+    plain_first: int = 0
+    """Clips over which the share falls from 1 to ``plain_share``: the hard ones alone do not start
+    the learning."""
     eval_sequences: int = 180
     eval_frames: int = 88
     """Long enough to compare the first full window with ten windows in."""
@@ -257,6 +262,7 @@ def _check(recipe: Recipe) -> None:
         rules += [
             (optim.steps > 0, "rendered motion has no epochs; give optim.steps"),
             (0 <= recipe.data.switch_share <= 1, "data.switch_share must lie in [0, 1]"),
+            (0 <= recipe.data.plain_share <= 1, "data.plain_share must lie in [0, 1]"),
         ]
     else:
         rules += [

@@ -1,0 +1,1 @@
+"""The demo model on real footage: windows of known motion over frames of real videos."""
