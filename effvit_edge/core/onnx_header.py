@@ -27,6 +27,7 @@ _ELEMENT_TYPES = {
     16: "bfloat16",
 }
 _Value = int | memoryview
+_NOTHING = memoryview(b"")
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,10 @@ def read_onnx_header(path: Path) -> OnnxHeader:
         InputError: the file is not there, empty, cut off or not ONNX.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            view = memoryview(data)
-            try:
-                return _read_model(view)
-            finally:
-                view.release()
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # closed with the last view of it, which an error's trace may hold
+        return _read_model(memoryview(data))
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}.") from error
     except (ValueError, UnicodeDecodeError) as error:
@@ -142,7 +141,8 @@ def _weight(tensor: memoryview) -> tuple[str, int]:
 
 def _tensor(info: memoryview) -> TensorInfo:
     entry = dict(_fields(info))
-    tensor = dict(_fields(_part(dict(_fields(_part(entry[2])))[1]))) if 2 in entry else {}
+    kind = dict(_fields(_part(entry.get(2, _NOTHING))))
+    tensor = dict(_fields(_part(kind.get(1, _NOTHING))))
     axes = _fields(_part(tensor[2])) if 2 in tensor else iter(())
     shape = tuple(_axis(_part(axis)) for field, axis in axes if field == 1)
     return TensorInfo(_text(entry.get(1)), _dtype(_number(tensor.get(1, 0))), shape)

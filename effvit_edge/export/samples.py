@@ -11,6 +11,7 @@ Clips = npt.NDArray[np.uint8]
 
 _SEED = 20
 _TEXTURES = 4
+_SPEED = 0.02  # of the side, a frame
 # (what moves how) for the first and the second half of each clip
 _MOTIONS = (("left", "left"), ("closer", "clockwise"))
 
@@ -35,6 +36,7 @@ def render_samples(card: ModelCard, num_frames: int) -> Clips:
             rng,
             [(label, count) for label, count in segments if count],
             max(height, width),
+            _SPEED,
             composition="scene",
             degraded=False,
         )
