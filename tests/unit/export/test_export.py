@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -36,7 +37,7 @@ def _write(exported: Exported, folder: Path) -> Path:
     return path
 
 
-def _real_clips(folder: Path, card: ModelCard, frames: int) -> np.ndarray:
+def _real_clips(folder: Path, card: ModelCard, frames: int) -> np.ndarray[Any, Any]:
     """Two clips ``(2, T, H, W, 3)`` from the middle of real videos."""
     clips = []
     for video in sorted((folder / "asl20").glob("*.mkv"))[:2]:
@@ -166,7 +167,7 @@ def test_samples_are_moving_pictures_of_the_models_size() -> None:
         ("efficientvit3d_b0", {"mode": "stream", "num_frames": 0}, "num_frames"),
     ],
 )
-def test_presets_refuse_what_does_not_fit(name: str, options: dict, said: str) -> None:
+def test_presets_refuse_what_does_not_fit(name: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         random_preset(name, **options)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import onnx
 import pytest
@@ -11,7 +12,7 @@ from effvit_edge.export.rules import broken_rules, check_rules
 from tests.unit.export.networks import IMAGE, STREAMS, Exported, clip, stream
 
 GRAPHS: dict[str, Callable[[], Exported]] = {
-    **{name: (lambda kwargs=kwargs: stream(**kwargs)) for name, kwargs in STREAMS.items()},
+    **{name: partial(stream, **kwargs) for name, kwargs in STREAMS.items()},
     "image": lambda: stream(IMAGE),
     "clip": lambda: clip(),
     "causal clips of two cameras": lambda: clip(batch=2, causal=True),
