@@ -129,7 +129,7 @@ def _announcement(
     spec = card.preprocess
     cameras = f", batch {batch}" if batch else ""
     return (
-        f"Exporting {artifact}: {card.variant}, {mode}, {spec.height}x{spec.width} pixels, "
+        f"Exporting {artifact} ({card.variant}): {mode}, {spec.height}x{spec.width} pixels, "
         f"{card.num_classes} labels, {precision}{cameras}"
     )
 

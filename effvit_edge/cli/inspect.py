@@ -18,6 +18,7 @@ from effvit_edge.runtime.graph import CARD_KEY
 
 _CARD, _WEIGHTS = "card.json", "model.safetensors"
 _ELEMENT_BYTES = {"float16": 2, "uint8": 1, "int8": 1, "float64": 8, "int64": 8}
+_SAFETENSORS_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
 _Facts = dict[str, Any]
 
 
@@ -121,7 +122,7 @@ def _safetensors_header(path: Path) -> dict[str, _Facts]:
 def _count_elements(tensors: dict[str, _Facts]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for tensor in tensors.values():
-        dtype = str(tensor["dtype"])
+        dtype = _SAFETENSORS_TYPES.get(tensor["dtype"], str(tensor["dtype"]))
         counts[dtype] = counts.get(dtype, 0) + math.prod(tensor["shape"])
     return counts
 
