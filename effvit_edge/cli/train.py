@@ -30,7 +30,7 @@ def command(
     The run's folder receives recipe.yaml, metrics.jsonl, evaluation.json, confusion.png and the
     checkpoint in last/. Ctrl-C leaves a checkpoint; --resume goes on from it exactly.
     """
-    for module in ("torch", "safetensors", "yaml"):
+    for module in ("torch", "safetensors", "yaml", "cv2", "av", "matplotlib"):
         require(module, "train")
     from effvit_edge.train.loop import Trainer
     from effvit_edge.train.recipe import load_recipe

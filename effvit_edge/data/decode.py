@@ -36,7 +36,9 @@ def read_frames(path: Path, fps: float) -> Iterator[Frames]:
             if not container.streams.video:
                 raise InputError(f"{path} has no video stream.")
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            # No decoder threads: clips are decoded by several processes, and a process that is
+            # forked while a decoder has threads can hang when it lets go of its copy.
+            stream.thread_type = "NONE"
             for number, frame in enumerate(container.decode(stream)):
                 seconds = frame.time
                 if seconds is None:

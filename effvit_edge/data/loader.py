@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from effvit_edge.core.errors import EdgeError
 from effvit_edge.core.optional import require
 from effvit_edge.data.types import Frames, Labels, TrainingClips
+
+_Clip: TypeAlias = tuple[Frames, Labels]
+_Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 class _BatchNumbers:
@@ -42,9 +47,15 @@ def batches(
 
     Yields:
         clips ``(B, T, H, W, 3)`` uint8 and labels ``(B, T)`` int64, on the CPU.
+
+    Raises:
+        EdgeError: a clip could not be made; the dataset's own error.
     """
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-        clips,  # type: ignore[arg-type]
+    if workers:
+        # OpenCV's threads must not exist while processes are forked: a copied lock may stay locked.
+        require("cv2", "video").setNumThreads(1)
+    loader: DataLoader[_Batch | EdgeError] = DataLoader(
+        _Guarded(clips),  # type: ignore[arg-type]
         batch_sampler=_BatchNumbers(batch_size, first_step, last_step),
         num_workers=workers,
         collate_fn=_collate,
@@ -54,17 +65,37 @@ def batches(
         generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
     )
-    return iter(loader)
+    for batch in loader:
+        if isinstance(batch, EdgeError):
+            raise batch
+        yield batch
 
 
-def _collate(items: list[tuple[Frames, Labels]]) -> tuple[Tensor, Tensor]:
-    frames = np.stack([item[0] for item in items])
-    labels = np.stack([item[1] for item in items])
-    return torch.from_numpy(frames), torch.from_numpy(labels)
+class _Guarded:
+    """Gives an error as a value, since torch turns one raised in a worker into a page of trace."""
+
+    def __init__(self, clips: TrainingClips) -> None:
+        self.clips = clips
+
+    def __getitem__(self, number: int) -> _Clip | EdgeError:
+        try:
+            return self.clips[number]
+        except EdgeError as error:
+            return error
+
+
+def _collate(items: list[_Clip | EdgeError]) -> _Batch | EdgeError:
+    frames, labels = [], []
+    for item in items:
+        if isinstance(item, EdgeError):
+            return item
+        frames.append(item[0])
+        labels.append(item[1])
+    return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(labels))
 
 
 def _start_worker(_worker: int) -> None:
-    """One thread a worker; the parent decides when to stop."""
+    """One thread a worker; a signal sent to all processes is answered by the parent alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     require("cv2", "video").setNumThreads(1)

@@ -11,6 +11,7 @@ from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.data.augment import draw_augmentation
 from effvit_edge.data.decode import read_frames, upright
 from effvit_edge.data.listing import Video, VideoList, list_folder
+from effvit_edge.data.loader import batches
 from effvit_edge.data.videos import (
     Augmentation,
     VideoClips,
@@ -186,6 +187,15 @@ def test_outside_memory_another_video_of_the_class_stands_in(broken: VideoList) 
     rotten = VideoList(broken.labels, broken.videos[:2])
     with pytest.raises(InputError, match="of class 'a' cannot be decoded"):
         [make_clips(rotten, cache_bytes=0)[number] for number in range(2)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_worker_is_the_datasets_own_sentence(broken: VideoList, workers: int) -> None:
+    clips = make_clips(VideoList(broken.labels, broken.videos[:2]), cache_bytes=0)
+    stream = batches(clips, batch_size=2, first_step=0, last_step=1, workers=workers)
+    with pytest.raises(InputError) as caught:
+        next(stream)
+    assert "\n" not in str(caught.value)
 
 
 def test_nothing_but_unreadable_files_is_an_error(broken: VideoList) -> None:
