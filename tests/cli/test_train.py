@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from effvit_edge.cli.main import main
+from tests.videos import write_video
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+TINY = [
+    "model.num_frames=2",
+    "model.options={head_widths: [16, 16]}",
+    "input={height: 32, width: 32, fps: 10, frames: 6}",
+    "optim={lr: 0.003, batch_size: 4, steps: 12, warmup_steps: 2}",
+    "speed.workers=0",
+]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One's own folder: dark videos and light ones."""
+    root = tmp_path_factory.mktemp("own") / "clips"
+    for label, grey in (("dark", 30), ("light", 220)):
+        (root / label).mkdir(parents=True)
+        for number in range(3):
+            frames = [np.full((48, 64, 3), grey + 5 * number + i, np.uint8) for i in range(12)]
+            write_video(root / label / f"{number}.mp4", frames)
+    return root
+
+
+def train(clips: Path, output: Path, *more: str) -> int:
+    overrides = [f"data.root={clips}", *TINY, *more]
+    options = [part for override in overrides for part in ("--set", override)]
+    recipe = str(MODELS / "folder.yaml")
+    return main(["train", recipe, *options, "--output", str(output), "--json"])
+
+
+def test_ones_own_folder_in_three_commands(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, graph = tmp_path / "run", tmp_path / "mine.onnx"
+    assert train(clips, run) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["steps"], figures["sequences"]) == (12, 2)
+    assert main(["export", str(run), "--mode", "stream", "-o", str(graph)]) == 0
+    video = clips / "light" / "0.mp4"
+    lines = tmp_path / "labels.jsonl"
+    command = ["label", str(video), "--model", str(graph), "--jsonl", str(lines), "--no-video"]
+    assert main(command) == 0
+    assert json.loads(lines.read_text(encoding="utf-8").splitlines()[-1])["label"] in (
+        "dark",
+        "light",
+    )
+    capsys.readouterr()
+    reports = []
+    for artifact in (run, graph):
+        assert main(["eval", str(artifact), "--data", str(clips), "--json"]) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[0]["confusion"] == reports[1]["confusion"]
+    assert sum(map(sum, reports[0]["confusion"])) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("optim.lrr=1", "Did you mean 'lr'?"),
+        ("data.root=/nowhere", "There is no folder /nowhere"),
+        ("model.preset=efficientvit3d_b9", "efficientvit3d_b9 cannot be built"),
+        ("speed.device=warp", "warp cannot be used here"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, sentence: str
+) -> None:
+    assert train(clips, tmp_path / "run", change) == (3 if "device" in change else 2)
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+
+
+def test_unreadable_videos_alone_are_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("a", "b"):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for number in range(2):
+            (tmp_path / "clips" / label / f"{number}.mp4").write_text("no film", encoding="utf-8")
+    assert train(tmp_path / "clips", tmp_path / "run") == 2
+    assert "None of 2 videos can be decoded" in capsys.readouterr().err
+
+
+def test_eval_filters_the_rows_of_a_csv(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(clips, tmp_path / "run") == 0
+    capsys.readouterr()
+    table = clips / "clips.csv"
+    table.write_text("path,label,fold\ndark/0.mp4,dark,0\nlight/0.mp4,light,1\n", encoding="utf-8")
+    command = ["eval", str(tmp_path / "run"), "--data", str(table), "--where", "fold=1"]
+    output = tmp_path / "report"
+    assert main([*command, "--output", str(output)]) == 0
+    report = json.loads((output / "evaluation.json").read_text(encoding="utf-8"))
+    assert report["sequences"] == 1
+    assert (output / "confusion.png").stat().st_size > 0
+    assert "top-1" in capsys.readouterr().out
