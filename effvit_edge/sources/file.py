@@ -65,6 +65,8 @@ class FileSource:
         # AVI stores the order of decoding only; FFmpeg guesses the rest, and errs on B-frames.
         self._decoding_times = self._container.format.name == "avi"
         self._reformatter = self._av.video.reformatter.VideoReformatter()
+        self._rotation: int | None = None
+        self._matrix: tuple[int, int, int, int] | None = None
         self._packets: Iterator[Any] = self._container.demux(self._stream)
         self._decoded: deque[Any] = deque()
         self._count = self._discarded = self._undecodable = 0
@@ -206,7 +208,11 @@ class FileSource:
 
     def _to_rgb(self, picture: Any) -> Image:
         rgb = self._reformatter.reformat(picture, format="rgb24").to_ndarray()
-        return upright(rgb, _display_matrix(picture))
+        # Looking at a frame's side data ties it into a cycle that keeps its memory until the
+        # garbage collector comes, so it is done only where the rotation is another.
+        if picture.rotation != self._rotation:
+            self._rotation, self._matrix = picture.rotation, _display_matrix(picture)
+        return upright(rgb, self._matrix)
 
 
 def upright(image: Image, matrix: tuple[int, int, int, int] | None) -> Image:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import shutil
@@ -152,6 +153,21 @@ def test_a_playlist_does_not_reach_out(tmp_path: Path) -> None:
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
     with pytest.raises(InputError):
         read_all(open_source(str(playlist)))
+
+
+def test_frames_are_freed_at_once_and_not_by_the_garbage_collector(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(20))
+    gc.collect()
+    gc.disable()
+    try:
+        with FileSource(path) as source:
+            while isinstance(frame := source.read(), Frame):
+                assert frame.image.size
+        del frame, source
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 20
 
 
 @pytest.mark.parametrize("seed", range(12))
