@@ -1,0 +1,1 @@
+"""Accuracy on real actions: six yoga poses, four subject folds, from scratch."""
