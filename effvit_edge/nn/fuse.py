@@ -27,7 +27,7 @@ def fuse_for_inference(model: _Network) -> _Network:
             _fold_norm(module)
         for name, child in module.named_children():
             if isinstance(child, GeluTanh):
-                setattr(module, name, RangeSafeGeluTanh())
+                setattr(module, name, RangeSafeGeluTanh().eval())
     return fused
 
 

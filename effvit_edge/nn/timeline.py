@@ -184,7 +184,18 @@ class Step:
         self._seen: Tensor | None = None
 
     def _previous(self, key: str, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        return like.new_zeros(shape) if self._state is None else self._state[key]
+        """The state's ``key``; a state for other frames could broadcast silently."""
+        if self._state is None:
+            return like.new_zeros(shape)
+        if key not in self._state:
+            raise ValueError(f"this state is of another network; it has no {key}")
+        previous = self._state[key]
+        if tuple(previous.shape) != shape:
+            raise ValueError(
+                f"the state's {key} is {tuple(previous.shape)}, these frames need {shape}: "
+                f"call init_state(batch_size, height, width) for them"
+            )
+        return previous
 
     def convolve(self, conv: Conv, x: Tensor) -> Tensor:
         if conv.kernel_frames == 1:

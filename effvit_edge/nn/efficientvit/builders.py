@@ -26,14 +26,20 @@ NORM_EPS = {"b": 1e-5, "l": 1e-7}
 ACTIVATION = {"b": "hardswish", "l": "gelu_tanh"}
 
 
-def _drop_path_rates(depths: Five, final: float) -> Iterator[float]:
-    """Stochastic depth grows linearly over the blocks, from 0 to ``final``."""
-    count = sum(depths)
+def _drop_path_rates(series: str, depths: Five, final: float) -> Iterator[float]:
+    """Stochastic depth grows linearly over the blocks with a residual, from 0 to ``final``."""
+    count = sum(depths) - (2 if series == "b" else 0)  # B counts two stride-2 blocks as depth
     return (final * i / max(count - 1, 1) for i in range(count))
 
 
 def build_stem(
-    series: str, width: int, depth: int, *, kernel_frames: int, stride_frames: int, rates: Iterator[float]
+    series: str,
+    width: int,
+    depth: int,
+    *,
+    kernel_frames: int,
+    stride_frames: int,
+    rates: Iterator[float],
 ) -> nn.ModuleList:
     """A stride-2 convolution, then ``depth`` residual blocks."""
     block = partial(
@@ -78,7 +84,7 @@ def build_stages(
     where it has no attention. L: fused bottlenecks in stages 1 and 2, attention in stage 4 only; the
     stride-2 block comes on top of the depth.
     """
-    rates = _drop_path_rates(depths, drop_path)
+    rates = _drop_path_rates(series, depths, drop_path)
     stem = build_stem(
         series,
         widths[0],

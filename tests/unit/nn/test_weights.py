@@ -148,7 +148,7 @@ def test_fewer_blocks_of_the_same_widths_are_refused() -> None:
     with torch.device("meta"):
         small = nn.create_model("efficientvit_l1").state_dict()
         large = nn.create_model("efficientvit_l2").to_empty(device="cpu")
-    source = {name: torch.zeros(1).expand(tensor.shape) for name, tensor in small.items()}
+    source = {name: torch.zeros(()).expand(tensor.shape) for name, tensor in small.items()}
     with pytest.raises(InputError, match=r"stages\.0\.2\.\S+ is in the network only.*variant l1"):
         nn.load_image_weights(large, source)
 
