@@ -1,4 +1,4 @@
-"""Networks: layers, blocks, builders, presets; image weights and their inflation; streaming state."""
+"""Networks: layers, blocks, builders, presets; image weights, inflation; streaming state."""
 
 from effvit_edge.nn.efficientvit.model import EfficientViT, EfficientViT3d, State
 from effvit_edge.nn.fuse import fuse_for_inference

@@ -19,9 +19,9 @@ from effvit_edge.nn.timeline import Timeline
 class Conv(nn.Module):
     """A 2D convolution of each frame, or one that also reaches over ``kernel_frames`` frames.
 
-    The weight is ``(O, I/groups, kh, kw)`` where ``kernel_frames`` is 1, so that image weights fit as
-    they are, else ``(O, I/groups, kernel_frames, kh, kw)``, newest frame last. How the taps meet in
-    time is the business of the timeline given to ``forward``.
+    The weight is ``(O, I/groups, kh, kw)`` where ``kernel_frames`` is 1, so that image weights fit
+    as they are, else ``(O, I/groups, kernel_frames, kh, kw)``, newest frame last. How the taps meet
+    in time is the business of the timeline given to ``forward``.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Conv(nn.Module):
             nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
-        """Convolve ``x`` in the timeline's own layout; lowered: ``(F, I, H, W) -> (F', O, H', W')``."""
+        """Convolve in the timeline's layout; lowered: ``(F, I, H, W) -> (F', O, H', W')``."""
         return time.convolve(self, x)
 
     def convolve_frames(self, x: Tensor, tap: int | None = None, *, bias: bool = True) -> Tensor:
@@ -68,6 +68,7 @@ class Conv(nn.Module):
         )
 
     def extra_repr(self) -> str:
+        """What ``print(model)`` shows."""
         return (
             f"weight={tuple(self.weight.shape)}, stride={self.stride}, groups={self.groups}, "
             f"stride_frames={self.stride_frames}"
@@ -75,7 +76,7 @@ class Conv(nn.Module):
 
 
 class BatchNorm(_BatchNorm):
-    """Batch normalisation over axis 1 of frames ``(F, C, H, W)`` and of volumes ``(B, C, T, H, W)``."""
+    """Batch normalisation over axis 1 of frames ``(F, C, H, W)`` or volumes ``(B, C, T, H, W)``."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (4, 5):
@@ -86,13 +87,15 @@ class GeluTanh(nn.Module):
     """GELU in its tanh approximation (Hendrycks and Gimpel 2016, section 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Any shape, elementwise."""
         return functional.gelu(x, approximate="tanh")
 
 
 class RangeSafeGeluTanh(nn.Module):
-    """The same function written as ``x·(1 + c·x²)`` inside the tanh: no cube to overflow FP16 at 40."""
+    """The same function, its cube written as ``x·(1 + c·x²)``: x³ overflows FP16 beyond 40."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Any shape, elementwise."""
         inner = x * (1.0 + (0.044715 * x) * x)
         return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * inner))
 
@@ -107,7 +110,7 @@ def make_activation(name: str) -> nn.Module:
 
 
 class ConvNorm(nn.Module):
-    """Convolution, then BatchNorm where ``norm_eps`` is given, then an activation where one is named."""
+    """Convolution, BatchNorm where ``norm_eps`` is given, an activation where one is named."""
 
     def __init__(
         self,
@@ -147,13 +150,14 @@ class ConvNorm(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth (Huang et al. 2016): drops a residual branch for whole clips while training."""
+    """Stochastic depth (Huang et al. 2016): drops a branch for whole clips while training."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
+        """The branch, or zeros for some clips and the rest scaled up; unchanged in evaluation."""
         if not self.training or self.probability == 0.0:
             return x
         keep = 1.0 - self.probability
@@ -162,4 +166,5 @@ class DropPath(nn.Module):
         return x * mask.view(-1, *([1] * (x.dim() - 1)))
 
     def extra_repr(self) -> str:
+        """What ``print(model)`` shows."""
         return f"{self.probability:g}"

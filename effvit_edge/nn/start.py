@@ -1,7 +1,7 @@
 """Where training from scratch starts: a network in which motion reaches the head from step one.
 
-With every weight drawn at random, what little the stem sees of motion is gone two stages later
-(a linear read-out of the pooled features tells nine motions at chance), and training stays at chance
+With every weight drawn at random, what little the stem sees of motion is gone two stages later (a
+linear read-out of the pooled features tells nine motions at chance), and training stays at chance
 for hundreds of steps. Three changes keep it (docs/decisions.md has the figures).
 """
 

@@ -1,4 +1,4 @@
-"""What a preset costs: parameters, multiply-accumulates, streaming state. Computed without memory."""
+"""What a preset costs: parameters, multiply-accumulates, state. Counted without allocating."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ temporal convolutions, windowed sums (linear attention, pooling) and the layout 
 
 * ``LoweredClip``: frames on the batch axis, time-major ``(F, C, H, W)``, ``F = T·B``; temporal taps
   are 2D convolutions of all frames and shifted adds. No tensor has more than four axes.
-* ``VolumeClip``: plain 3D convolutions on ``(B, C, T, H, W)``; the reference for tests and benchmarks.
+* ``VolumeClip``: plain 3D convolutions on ``(B, C, T, H, W)``; what the others are held to.
 * ``Step``: one new frame ``(B, C, H, W)``; taps become partial sums and windows become rings, both
   in a state that is taken and returned.
 """
@@ -79,6 +79,7 @@ class LoweredClip:
         self.replicate = replicate
 
     def convolve(self, conv: Conv, x: Tensor) -> Tensor:
+        """Every tap over all frames, then shifted adds."""
         if conv.kernel_frames == 1:
             return conv.convolve_frames(self._every(x, conv.stride_frames))
         total: Tensor | None = None
@@ -117,12 +118,15 @@ class LoweredClip:
         return kept.reshape(-1, *x.shape[1:])
 
     def to_frames(self, x: Tensor) -> Tensor:
+        """They are frames already."""
         return x
 
     def from_frames(self, x: Tensor, like: Tensor) -> Tensor:
+        """They stay frames."""
         return x
 
     def window_sum(self, key: str, x: Tensor) -> tuple[Tensor, Tensor | float]:
+        """By a band matrix over time (causal), or over the whole clip."""
         frames = x.shape[0] // self.batch_size
         if frames == 1:
             return x, 1.0
@@ -136,6 +140,7 @@ class LoweredClip:
         return (band @ rows).reshape(x.shape), counts.reshape(-1, 1, 1, 1)
 
     def window_frames(self, x: Tensor) -> int:
+        """``M``; centred: the frames of the clip."""
         return self.window if self.causal else x.shape[0] // self.batch_size
 
 
@@ -143,6 +148,7 @@ class VolumeClip(LoweredClip):
     """Whole clips as volumes ``(B, C, T, H, W)`` through ordinary 3D convolutions."""
 
     def convolve(self, conv: Conv, x: Tensor) -> Tensor:
+        """One 3D convolution."""
         weight = conv.weight if conv.kernel_frames > 1 else conv.weight.unsqueeze(2)
         past = conv.kernel_frames - 1 if self.causal else conv.kernel_frames // 2
         future = conv.kernel_frames - 1 - past
@@ -155,10 +161,11 @@ class VolumeClip(LoweredClip):
         return functional.conv3d(x, weight, conv.bias, stride, padding, 1, conv.groups)
 
     def to_frames(self, x: Tensor) -> Tensor:
-        # (B, C, T, H, W) -> (T·B, C, H, W)
+        """``(B, C, T, H, W) -> (T·B, C, H, W)``."""
         return x.permute(2, 0, 1, 3, 4).reshape(-1, x.shape[1], *x.shape[3:])
 
     def from_frames(self, x: Tensor, like: Tensor) -> Tensor:
+        """``(T·B, C, H, W) -> (B, C, T, H, W)``."""
         frames = x.reshape(like.shape[2], self.batch_size, *x.shape[1:])
         return frames.permute(1, 2, 0, 3, 4)
 
@@ -198,6 +205,7 @@ class Step:
         return previous
 
     def convolve(self, conv: Conv, x: Tensor) -> Tensor:
+        """The newest tap, plus what earlier frames left for this one."""
         if conv.kernel_frames == 1:
             return conv.convolve_frames(x)
         newest = conv.kernel_frames - 1
@@ -212,12 +220,15 @@ class Step:
         return out
 
     def to_frames(self, x: Tensor) -> Tensor:
+        """It is a frame already."""
         return x
 
     def from_frames(self, x: Tensor, like: Tensor) -> Tensor:
+        """It stays a frame."""
         return x
 
     def window_sum(self, key: str, x: Tensor) -> tuple[Tensor, Tensor | float]:
+        """The ring of the last ``M − 1`` summands and the new one, summed anew at each step."""
         if self.window == 1:
             return x, 1.0
         row = x.reshape(self.batch_size, 1, -1)
@@ -235,4 +246,5 @@ class Step:
         return self._seen
 
     def window_frames(self, x: Tensor) -> int:
+        """``M``."""
         return self.window

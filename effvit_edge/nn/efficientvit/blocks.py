@@ -1,7 +1,7 @@
 """The blocks EfficientViT is wired from (Cai et al. 2023, section 3.2 and figure 5).
 
-``kernel_frames`` and ``stride_frames`` belong to each block's spatial convolution: the depthwise one of
-an inverted bottleneck, the dense one of a fused block, the first of a residual block.
+``kernel_frames`` and ``stride_frames`` belong to each block's spatial convolution: the depthwise
+one of an inverted bottleneck, the dense one of a fused block, the first of a residual block.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class DepthwiseSeparable(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
+        """``(F, C, H, W) -> (F, C, H, W)``."""
         return x + self.drop_path(self.point_conv(self.depth_conv(x, time), time), time)
 
 
@@ -67,6 +68,7 @@ class ResBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
+        """``(F, C, H, W) -> (F, C, H, W)``."""
         return x + self.drop_path(self.conv2(self.conv1(x, time), time), time)
 
 
@@ -112,6 +114,7 @@ class MBConv(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
+        """``(F, I, H, W) -> (F', O, H', W')``."""
         out = self.depth_conv(self.inverted_conv(x, time), time)
         out = self.point_conv(out, time)
         return x + self.drop_path(out, time) if self.residual else out
@@ -150,12 +153,13 @@ class FusedMBConv(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
+        """``(F, I, H, W) -> (F', O, H', W')``."""
         out = self.point_conv(self.spatial_conv(x, time), time)
         return x + self.drop_path(out, time) if self.residual else out
 
 
 class AttentionBlock(nn.Module):
-    """Linear attention for context, then an inverted bottleneck for detail, each with a residual."""
+    """Linear attention for context, an inverted bottleneck for detail, each with a residual."""
 
     def __init__(
         self,
@@ -186,6 +190,7 @@ class AttentionBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, time: Timeline) -> Tensor:
+        """``(F, C, H, W) -> (F, C, H, W)``."""
         x = x + self.drop_path(self.attention(x, time), time)
         return self.local(x, time)
 
@@ -193,8 +198,8 @@ class AttentionBlock(nn.Module):
 class Head(nn.Module):
     """1×1 convolution, mean over each frame and its window, two linear layers.
 
-    A causal window is averaged over as many frames as have been seen, so the first frames of a stream
-    are not diluted.
+    A causal window is averaged over as many frames as have been seen, so the first frames of a
+    stream are not diluted.
     """
 
     def __init__(

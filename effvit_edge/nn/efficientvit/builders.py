@@ -5,8 +5,9 @@ Tuples of five are (stem, stage 1, …, stage 4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -42,7 +43,7 @@ def build_stem(
     rates: Iterator[float],
 ) -> nn.ModuleList:
     """A stride-2 convolution, then ``depth`` residual blocks."""
-    block = partial(
+    block: Callable[..., nn.Module] = partial(
         DepthwiseSeparable if series == "b" else ResBlock,
         width,
         norm_eps=NORM_EPS[series],
@@ -81,8 +82,8 @@ def build_stages(
     """Stem and the four stages.
 
     B: inverted bottlenecks, attention in stages 3 and 4; a stage's depth counts its stride-2 block
-    where it has no attention. L: fused bottlenecks in stages 1 and 2, attention in stage 4 only; the
-    stride-2 block comes on top of the depth.
+    where it has no attention. L: fused bottlenecks in stages 1 and 2, attention in stage 4 only;
+    the stride-2 block comes on top of the depth.
     """
     rates = _drop_path_rates(series, depths, drop_path)
     stem = build_stem(
@@ -105,6 +106,7 @@ def build_stages(
             stride_frames=temporal_strides[s],
         )
         repeats = depths[s] - 1 if series == "b" and not has_attention else depths[s]
+        repeat: Callable[..., nn.Module]
         if has_attention:
             repeat = partial(
                 AttentionBlock,
@@ -124,9 +126,9 @@ def build_stages(
     return stem, stages
 
 
-def _bottleneck(series: str, stage: int, *, kernel_frames: int) -> partial[nn.Module]:
-    """The convolutional block of a stage: inverted, with fewer norms deep down, or fused (early L)."""
-    numbers = {
+def _bottleneck(series: str, stage: int, *, kernel_frames: int) -> Callable[..., nn.Module]:
+    """The convolutional block of a stage: inverted, fewer norms deep down, or fused (early L)."""
+    numbers: dict[str, Any] = {
         "norm_eps": NORM_EPS[series],
         "activation": ACTIVATION[series],
         "kernel_frames": kernel_frames,

@@ -69,11 +69,11 @@ class EfficientViT(nn.Module):
         self.network_kwargs: dict[str, Any] = {}
 
     def features(self, x: Tensor, time: Timeline) -> Tensor:
-        """Pictures in the timeline's layout -> one pooled feature a frame, ``(F, head_widths[0])``."""
+        """Pictures in the timeline's layout -> a feature a frame, ``(F, head_widths[0])``."""
         for block in self.stem:
             x = block(x, time)
         for stage in self.stages:
-            for block in stage:  # type: ignore[union-attr, attr-defined]
+            for block in stage:  # type: ignore[attr-defined]
                 x = block(x, time)
         return self.head.pool(x, time)
 
@@ -86,7 +86,7 @@ class EfficientViT(nn.Module):
 
 
 class EfficientViT3d(EfficientViT):
-    """The video network: the image network with temporal taps and attention over a window of frames.
+    """The video network: the image network with temporal taps and attention over frames.
 
     Args:
         num_frames: ``T`` the network is made for.
@@ -160,7 +160,11 @@ class EfficientViT3d(EfficientViT):
 
         Args:
             batch_size: ``B``, streams stepped together.
-            height, width: of the frames, pixels.
+            height: of the frames, pixels.
+            width: of the frames, pixels.
+
+        Raises:
+            ValueError: the network is not causal.
         """
         self._require_causal("init_state")
         parameter = next(self.parameters())
@@ -207,7 +211,7 @@ class EfficientViT3d(EfficientViT):
 
 
 class _FirstStep(nn.Module):
-    """The step from no state at all, as a module of its own so that it can run on stand-in weights."""
+    """The step from no state at all, as a module so that it can run on stand-in weights."""
 
     def __init__(self, network: EfficientViT3d) -> None:
         super().__init__()

@@ -32,4 +32,4 @@ IMAGE_PREFIX = "efficientvit_"
 VIDEO_PREFIX = "efficientvit3d_"
 
 # Three frames in the stem and three taps in the deep stages; docs/decisions.md has the measurement.
-DEFAULT_TEMPORAL_KERNELS: Five = (1, 1, 1, 3, 3)
+DEFAULT_TEMPORAL_KERNELS: Five = (3, 1, 1, 3, 3)
