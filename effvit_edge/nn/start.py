@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import torch
 
-from effvit_edge.nn.efficientvit.blocks import AttentionBlock, DepthwiseSeparable, MBConv, ResBlock
+from effvit_edge.nn.efficientvit.blocks import (
+    AttentionBlock,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+    ResBlock,
+)
 from effvit_edge.nn.efficientvit.model import EfficientViT
 from effvit_edge.nn.layers import BatchNorm, Conv, ConvNorm
 
@@ -18,32 +24,32 @@ from effvit_edge.nn.layers import BatchNorm, Conv, ConvNorm
 def start_from_scratch(model: EfficientViT) -> None:
     """Rework the random weights of a new network for training without image weights.
 
-    * Every second filter of the stem's temporal convolution has taps that sum to zero over time: it
-      sees change only, and its norm brings the change to the size of the picture.
-    * Temporal convolutions after the stem start as the 2D convolution of the newest frame (of the
-      middle one where centred). Their other taps are learnt from zero, which works because the
-      stem's are not zero.
+    * Every second filter of the first temporal convolution (the stem's, by default) has taps that
+      sum to zero over time: it sees change only, and its norm brings the change to the size of the
+      picture.
+    * Temporal convolutions after it start as the 2D convolution of the newest frame (of the middle
+      one where centred). Their other taps are learnt from zero, which works because the first
+      convolution's are not zero.
     * Residual branches start at zero (Goyal et al. 2017, section 5.1).
     """
-    first = model.stem[0]
-    assert isinstance(first, ConvNorm)
+    temporal = [m for m in model.modules() if isinstance(m, Conv) and m.kernel_frames > 1]
+    for conv in temporal[:1]:
+        change = conv.weight[::2]
+        conv.weight[::2] = change - change.mean(2, keepdim=True)
+    for conv in temporal[1:]:
+        present = conv.kernel_frames - 1 if model.causal else conv.kernel_frames // 2
+        kept = conv.weight[:, :, present].clone()
+        conv.weight.zero_()
+        conv.weight[:, :, present] = kept
     for module in model.modules():
-        if isinstance(module, Conv) and module.kernel_frames > 1 and module is not first.conv:
-            present = module.kernel_frames - 1 if model.causal else module.kernel_frames // 2
-            kept = module.weight[:, :, present].clone()
-            module.weight.zero_()
-            module.weight[:, :, present] = kept
-        elif isinstance(module, DepthwiseSeparable):
+        if isinstance(module, DepthwiseSeparable):
             _start_at_zero(module.point_conv)
         elif isinstance(module, ResBlock):
             _start_at_zero(module.conv2)
         elif isinstance(module, AttentionBlock):
             _start_at_zero(module.attention.proj)
-        elif isinstance(module, MBConv) and module.residual:
+        elif isinstance(module, (MBConv, FusedMBConv)) and module.residual:
             _start_at_zero(module.point_conv)
-    if first.conv.kernel_frames > 1:
-        change = first.conv.weight[::2]
-        first.conv.weight[::2] = change - change.mean(2, keepdim=True)
 
 
 def _start_at_zero(last: ConvNorm) -> None:
