@@ -11,7 +11,7 @@ import click
 
 from effvit_edge.cli.label import find_model, require_parts
 from effvit_edge.cli.progress import TerminalWatcher, film_progress, stopping_on_signals
-from effvit_edge.core.errors import InputError
+from effvit_edge.core.errors import INTERRUPTED, InputError
 from effvit_edge.core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _FPS = 30.0
 _SEGMENT_SECONDS = 3.0
 _SETTLE_SECONDS = 1.0
 _SEED = 7
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -60,7 +59,7 @@ def command(output: Path, model: str | None, seed: int, as_json: bool) -> int:
             path.write_text("".join(json.dumps(asdict(shown)) + "\n" for shown in truth))
         report = _label(film, session, output)
     if report.stopped:
-        return _INTERRUPTED
+        return INTERRUPTED
     score = _score(output / "labels.jsonl", truth)
     if as_json:
         click.echo(json.dumps(_figures(score), indent=2))

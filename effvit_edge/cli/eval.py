@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from effvit_edge.core.errors import InputError
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
@@ -91,7 +92,17 @@ def _open_scorer(artifact: Path, provider: str, stack: ExitStack) -> Scorer:
 def _open_sequences(
     data: str, where: tuple[str, ...], card: ModelCard, count: int, seed: int
 ) -> EvaluationSequences:
+    if where and Path(data).suffix.lower() != ".csv":
+        raise InputError(
+            f"--where chooses rows of a CSV file, and {data} is none. Leave it out or give a CSV."
+        )
     if data == "motion":
+        height, width = card.preprocess.height, card.preprocess.width
+        if height != width:
+            raise InputError(
+                f"Motion is rendered square, and the model takes {height}x{width} pixels. "
+                "Give it videos, as a folder of classes or a CSV file."
+            )
         from effvit_edge.data.motion import MotionSequences
 
         frames = 11 * card.num_frames

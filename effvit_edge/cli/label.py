@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from effvit_edge.cli.progress import TerminalWatcher, stopping_on_signals
-from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.core.errors import INTERRUPTED, EdgeError, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.runtime import PROVIDERS
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from effvit_edge.sources import SourceRef
 
 _DEMO_MODEL = Path("models") / "demo.onnx"
-_INTERRUPTED = 130
 _LISTED_VIDEOS = 8
 _STANDARD_OUTPUT = "-"
 
@@ -106,8 +105,9 @@ def command(
     refs = list_sources(source)
     videos = None if no_video else _video_paths(source, refs, video)
     records = _record_sink(source, refs, jsonl)
-    _refuse_to_overwrite(refs, [*(videos or {}).values(), *_files([jsonl])])
     model_path = find_model(model)
+    written = [] if jsonl == _STANDARD_OUTPUT else [_jsonl_path(source, refs, jsonl)]
+    _refuse_to_overwrite(refs, model_path, [*(videos or {}).values(), *written])
     several = Path(source).is_dir()
     with open_session(model_path, provider, threads) as session:
         labeller = Labeller(session, topk, stride)
@@ -153,7 +153,11 @@ def _record_sink(source: str, refs: Sequence[SourceRef], jsonl: str | None) -> R
 
     if jsonl == _STANDARD_OUTPUT:
         return JsonlStreamSink(sys.stdout)
-    return JsonlFileSink(Path(jsonl) if jsonl else Path(f"{_base_name(source, refs)}.labels.jsonl"))
+    return JsonlFileSink(_jsonl_path(source, refs, jsonl))
+
+
+def _jsonl_path(source: str, refs: Sequence[SourceRef], jsonl: str | None) -> Path:
+    return Path(jsonl) if jsonl else Path(f"{_base_name(source, refs)}.labels.jsonl")
 
 
 def _video_paths(source: str, refs: Sequence[SourceRef], video: str | None) -> Mapping[str, Path]:
@@ -183,27 +187,31 @@ def _base_name(source: str, refs: Sequence[SourceRef]) -> str:
     return Path(refs[0].name).stem
 
 
-def _files(names: Sequence[str | None]) -> list[Path]:
-    return [Path(name) for name in names if name and name != _STANDARD_OUTPUT]
+def _refuse_to_overwrite(refs: Sequence[SourceRef], model: Path, outputs: Sequence[Path]) -> None:
+    """Keep what is read from being written to, also while an output has its partial name."""
+    from effvit_edge.sinks import partial_path
 
-
-def _refuse_to_overwrite(refs: Sequence[SourceRef], outputs: Sequence[Path]) -> None:
-    sources = {Path(ref.uri).resolve() for ref in refs}
+    read = {Path(ref.uri).resolve(): "a source" for ref in refs}
+    read[model.resolve()] = "the model"
     for output in outputs:
-        if output.resolve() in sources:
-            raise InputError(f"{output} is a source, and would be replaced. Give another name.")
+        for path in (output, partial_path(output)):
+            kind = read.get(path.resolve())
+            if kind:
+                raise InputError(
+                    f"{path} is {kind}, and writing {output} would replace it. Give another name."
+                )
 
 
 def _exit_code(report: RunReport, several: bool) -> int:
-    """130 interrupted, the error's own where nothing worked, 1 where something was lost."""
+    """130 interrupted, the error's own where nothing worked, 1 where frames suffered."""
     if report.stopped:
-        return _INTERRUPTED
+        return INTERRUPTED
     failures = [done.failure for done in report.sources if done.failure]
     if failures and not several:
         raise failures[0]
     if failures and report.frames == 0:
         return failures[0].exit_code
-    return EdgeError.exit_code if failures or report.lost else 0
+    return EdgeError.exit_code if failures or report.lost or report.damaged else 0
 
 
 def _show(report: RunReport, model: Path, session: Session, as_json: bool, err: bool) -> None:
@@ -222,6 +230,8 @@ def _show(report: RunReport, model: Path, session: Session, as_json: bool, err: 
         click.echo(f"{len(report.failures)} of {len(report.sources)} sources failed", err=err)
     if report.lost:
         click.echo(f"{report.lost} frames lost", err=err)
+    if report.damaged:
+        click.echo(f"{report.damaged} frames damaged", err=err)
     if report.jsonl:
         click.echo(f"labels  {report.jsonl}", err=err)
     if len(report.videos) > _LISTED_VIDEOS:

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 import click
 
 from effvit_edge import __version__
-from effvit_edge.core.errors import EdgeError, EnvironmentFault
-
-_INTERRUPTED = 130
+from effvit_edge.core.errors import INTERRUPTED, EdgeError, EnvironmentFault
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = cli.main(given, prog_name="effvit-edge", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 
 class EdgeError(Exception):
     """The work failed. The message is one or two sentences: what, where, what to do."""

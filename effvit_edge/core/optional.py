@@ -29,14 +29,18 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        note = _NOTES.get(module, "")
-        install = f"pip install 'effvit-edge[{extra}]'"
         absent = isinstance(error, ModuleNotFoundError) and error.name in _prefixes(module)
+        install = f"in the checkout, {install_line(extra)}.{_NOTES.get(module, '')}"
         if absent:
-            text = f"This needs {module}, which is not installed. Install: {install}.{note}"
+            text = f"This needs {module}, which is not installed. Install it: {install}"
         else:
-            text = f"{module} is installed but does not load: {error}. Mend it: {install}.{note}"
+            text = f"{module} is installed but does not load: {error}. Mend it: {install}"
         raise EnvironmentFault(text) from error
+
+
+def install_line(extra: str) -> str:
+    """The command that installs this package with an extra, for the folder of the checkout."""
+    return f"pip install -e '.[{extra}]'"
 
 
 def _prefixes(module: str) -> list[str]:

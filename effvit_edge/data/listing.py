@@ -11,11 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from effvit_edge.core.errors import InputError
-
-VIDEO_SUFFIXES = (
-    *(".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"),
-    *(".ts", ".3gp", ".flv", ".wmv", ".gif"),
-)
+from effvit_edge.core.video import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)

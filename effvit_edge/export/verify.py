@@ -16,11 +16,11 @@ from effvit_edge.core.errors import EdgeError, GateFailure
 from effvit_edge.core.optional import require
 from effvit_edge.export.samples import Clips
 from effvit_edge.nn import EfficientViT, EfficientViT3d
+from effvit_edge.runtime.onnxrt import ONLY_FATAL
 
 Logits = npt.NDArray[np.float32]
 
 FP32_LIMIT = 1e-4
-_ONLY_FATAL = 4
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def onnx_logits(path: Path, clips: Clips, *, batch: int | None = None) -> Logits
     ort = require("onnxruntime", "export")
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = _ONLY_FATAL
+    options.log_severity_level = ONLY_FATAL
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own types share no base but this one

@@ -48,11 +48,22 @@ def check_graph(
         image = TensorSpec("frame", "uint8", frame_shape)
         states = tuple(tensor for tensor in inputs if tensor.name.startswith(_STATE_PREFIX))
     logits = TensorSpec("logits", "float32", (card.num_classes,))
+    _refuse_batch(image, inputs, where)
     next_states = [TensorSpec(NEXT_PREFIX + s.name, s.dtype, s.shape) for s in states]
     _check_same([image, *states], inputs, "input", where)
     _check_same([logits, *next_states], outputs, "output", where)
     _check_static(states, where)
     return states
+
+
+def _refuse_batch(image: TensorSpec, inputs: Sequence[TensorSpec], where: str) -> None:
+    """An export for several streams at once is whole, but not what a session runs."""
+    for tensor in inputs:
+        if tensor.name == image.name and tensor.shape[1:] == image.shape:
+            raise InputError(
+                f"{where} was exported with --batch, for {tensor.shape[0]} streams at once, and "
+                "a session takes one. Export it again without --batch."
+            )
 
 
 def _check_same(

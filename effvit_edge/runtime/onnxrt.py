@@ -14,13 +14,14 @@ import numpy as np
 
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
-from effvit_edge.core.optional import require
+from effvit_edge.core.optional import install_line, require
 from effvit_edge.runtime.base import CheckedSession, Image, Logits, State
 from effvit_edge.runtime.graph import CARD_KEY, NEXT_PREFIX, TensorSpec, check_graph
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
-_ONLY_FATAL = 4  # ONNX Runtime's log level: what matters comes back as an exception
+ONLY_FATAL = 4
+"""ONNX Runtime's log level: what matters comes back as an exception."""
 
 
 class OnnxSession(CheckedSession):
@@ -81,7 +82,7 @@ def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
         if provider == "cuda":
             raise EnvironmentFault(
                 f"CUDA was asked for and cannot be used: {refusal}. "
-                "Install: pip install 'effvit-edge[ort-gpu]', or use --provider cpu."
+                f"Install, in the checkout: {install_line('ort-gpu')}, or use --provider cpu."
             )
         fallback = f" (not CUDA: {refusal})"
     session = _create(ort, path, [_CPU], threads)
@@ -106,7 +107,7 @@ def _start_cuda(ort: ModuleType, path: Path, threads: int) -> tuple[Any, str]:
 def _create(ort: ModuleType, path: Path, providers: Sequence[str], threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = _ONLY_FATAL
+    options.log_severity_level = ONLY_FATAL
     # Idle threads sleep: between two frames of a live source, decoding needs the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

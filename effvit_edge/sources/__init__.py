@@ -3,7 +3,8 @@
 ``list_sources`` turns what the user named into single sources, ``open_source`` opens one.
 """
 
-from effvit_edge.sources.base import End, Frame, Image, Losses, Source, SourceError
+from effvit_edge.core.video import Losses
+from effvit_edge.sources.base import End, Frame, Image, Source, SourceError
 from effvit_edge.sources.memory import MemorySource
 from effvit_edge.sources.open import SourceRef, list_sources, open_source
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from effvit_edge.core.clock import Clock
 from effvit_edge.core.errors import EdgeError
+from effvit_edge.core.video import Losses
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -82,40 +83,6 @@ class Frame:
 @dataclass(frozen=True)
 class End:
     """The source has no more frames, and that is as it should be."""
-
-
-@dataclass
-class Losses:
-    """What of a source could not be used, while the rest was."""
-
-    frames: int = 0
-    """Frames that the source should have had and did not give; an estimate where a file's own
-    header says how many there were."""
-    damaged: int = 0
-    """Frames that were given, and that the decoder calls damaged."""
-    reasons: list[str] = field(default_factory=list)
-    """Why, in the order met, each said once."""
-
-    def add(self, frames: int, reason: str) -> None:
-        """Count frames as lost, for a reason that is said once."""
-        self.frames += frames
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-
-    def __bool__(self) -> bool:
-        """Whether anything is missing or damaged."""
-        return bool(self.frames or self.damaged)
-
-    def __str__(self) -> str:
-        """One clause: how many, and why."""
-        parts = [_counted(self.frames, "lost")] if self.frames else []
-        parts += [_counted(self.damaged, "damaged")] if self.damaged else []
-        reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
-        return f"{' and '.join(parts) or 'nothing lost'}{reasons}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} frame{'' if count == 1 else 's'} {what}"
 
 
 class Source(Protocol):

@@ -14,7 +14,8 @@ import numpy as np
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EnvironmentFault
 from effvit_edge.core.optional import require
-from effvit_edge.sources.base import End, Frame, Image, Losses, SourceError
+from effvit_edge.core.video import Losses
+from effvit_edge.sources.base import End, Frame, Image, SourceError
 
 if TYPE_CHECKING:
     from typing_extensions import Self

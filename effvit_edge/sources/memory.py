@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from effvit_edge.core.clock import Clock, MonotonicClock
-from effvit_edge.sources.base import End, Frame, Image, Losses
+from effvit_edge.core.video import Losses
+from effvit_edge.sources.base import End, Frame, Image
 
 if TYPE_CHECKING:
     from typing_extensions import Self

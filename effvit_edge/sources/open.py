@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.core.video import VIDEO_SUFFIXES
 from effvit_edge.sources.base import Source
 from effvit_edge.sources.camera import CameraSource
 from effvit_edge.sources.file import FileSource
 
-# fmt: off
-VIDEO_SUFFIXES = frozenset((
-    ".3gp", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m2ts", ".m4v",
-    ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob",
-    ".webm", ".wmv", ".y4m",
-))
-# fmt: on
 OUTPUT_MARK = ".labelled"
 """Names that this package gives to its own videos; a folder that is read again skips them."""
 

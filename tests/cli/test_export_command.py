@@ -159,4 +159,4 @@ def test_without_torch_it_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["export", IMAGE, "-o", str(tmp_path / "m.onnx")]) == 3
-    assert "pip install 'effvit-edge[export]'" in capsys.readouterr().err
+    assert "pip install -e '.[export]'" in capsys.readouterr().err

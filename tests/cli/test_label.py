@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from effvit_edge.cli.main import main
+from effvit_edge.core.video import Picture, VideoReader
 from tests.tiny_models import tiny_card, write_model
 from tests.videos import decoded, grey_frames, stated_times, write_bad_inputs, write_video
 
@@ -139,12 +141,7 @@ def test_a_folder_gives_one_jsonl_and_a_video_each(label: Label, tmp_path: Path)
     (folder / "notes.txt").touch()
     assert label(folder)[0] == 0
     assert names() == [
-        "clips.labelled/b.mkv.mp4",
-        "clips.labelled/b.mp4",
-        "clips.labelled/inner/a.mp4",
-        "clips.labels.jsonl",
-    ] or names() == [
-        "clips.labelled/b.mp4",
+        "clips.labelled/b.mp4",  # of b.mkv, which comes first
         "clips.labelled/b.mp4.mp4",
         "clips.labelled/inner/a.mp4",
         "clips.labels.jsonl",
@@ -249,7 +246,11 @@ def test_a_source_slower_than_the_model_is_told(label: Label, tmp_path: Path) ->
         (["clip.mp4", "--video", "a.mkv"], 2, "The annotated video is an MP4 file"),
         (["clip.mp4", "--video", "a.mp4", "--no-video"], 2, "exclude each other"),
         (["clip.mp4", "--jsonl", "-", "--json"], 2, "cannot both have standard output"),
-        (["clip.mp4", "--video", "clip.mp4"], 2, "clip.mp4 is a source, and would be replaced"),
+        (
+            ["clip.mp4", "--video", "clip.mp4"],
+            2,
+            "clip.mp4 is a source, and writing clip.mp4 would replace it",
+        ),
         (["clip.mp4", "--provider", "tensorrt"], 2, "TensorRT runs an engine"),
         (["clip.mp4", "--stride", "0"], 2, "--stride"),
         (["rtsp://me:secret@host/1"], 2, "kind 'rtsp:' are not known"),
@@ -269,6 +270,65 @@ def test_usage(
     assert told in err
     assert "secret" not in err
     assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("read", "arguments"),
+    [
+        ("film.partial.mp4", ["--video", "film.mp4"]),
+        ("film.partial.mp4", ["--jsonl", "film.mp4"]),
+        ("x.partial.mp4", ["--jsonl", "x.mp4", "--no-video"]),
+    ],
+)
+def test_a_source_is_never_written_over_as_a_partial_file(
+    label: Label, read: str, arguments: list[str]
+) -> None:
+    film = write_video(Path(read), grey_frames(4))
+    before = film.read_bytes()
+    code, _, err = label(film, *arguments)
+    assert code == 2
+    assert f"{read} is a source" in err
+    assert film.read_bytes() == before
+    assert names() == [read]
+
+
+@pytest.mark.parametrize("name", ["b.labels.jsonl", "b.labels.partial.jsonl"])
+def test_a_source_with_the_name_of_the_default_records_is_kept(label: Label, name: str) -> None:
+    film = write_video(Path("film.mp4"), grey_frames(4)).rename(name)
+    before = film.read_bytes()
+    Path("b").symlink_to(film)
+    code, _, err = label("b", "--no-video")
+    assert (code, f"{name} is a source" in err) == (2, True)
+    assert film.read_bytes() == before
+
+
+def test_the_model_is_never_written_over(label: Label, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(4))
+    model = tmp_path / "model.onnx"
+    before = model.read_bytes()
+    code, _, err = label(clip, "--jsonl", model, "--no-video")
+    assert (code, "model.onnx is the model" in err) == (2, True)
+    assert model.read_bytes() == before
+
+
+def test_damaged_frames_are_counted_and_exit_1(
+    label: Label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(4))
+    real = VideoReader.read
+
+    def read(self: VideoReader) -> Picture | None:
+        picture = real(self)
+        self.losses.damaged += picture is not None
+        return picture
+
+    monkeypatch.setattr(VideoReader, "read", read)
+    code, out, err = label(clip, "--no-video")
+    assert code == 1
+    assert "4 frames, 2 labels" in out
+    assert "4 frames damaged" in out
+    assert "4 frames damaged" in err
+    assert len(read_records("clip.labels.jsonl")) == 2
 
 
 def test_a_model_that_is_missing_is_told(
@@ -303,6 +363,7 @@ class Run:
         path = self.folder / "film.partial.jsonl"
         while not path.exists() or path.read_bytes().count(b"\n") < count:
             assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.01)
 
     def end(self, number: int) -> tuple[int, str]:
         self.process.send_signal(number)

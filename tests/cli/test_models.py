@@ -41,4 +41,4 @@ def test_without_torch_it_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["models"]) == 3
-    assert "pip install 'effvit-edge[train]'" in capsys.readouterr().err
+    assert "pip install -e '.[train]'" in capsys.readouterr().err

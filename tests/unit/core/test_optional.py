@@ -17,7 +17,7 @@ def test_an_absent_library_comes_with_its_install_line() -> None:
     with pytest.raises(EnvironmentFault) as caught:
         require("no_such_library", "mqtt")
     assert "needs no_such_library, which is not installed" in str(caught.value)
-    assert "pip install 'effvit-edge[mqtt]'" in str(caught.value)
+    assert "pip install -e '.[mqtt]'" in str(caught.value)
 
 
 def test_an_absent_opencv_names_the_one_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:

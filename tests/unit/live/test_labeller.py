@@ -12,7 +12,7 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.live import Decision, Labeller
 from effvit_edge.runtime import FakeSession
 from effvit_edge.sources import Frame
-from tests.tiny_models import LABELS, WINDOW, tiny_card
+from tests.tiny_models import WINDOW, tiny_card
 
 
 def levels(frames: np.ndarray) -> np.ndarray:
@@ -184,7 +184,6 @@ def test_the_record_has_the_contracts_fields() -> None:
         "dropped": 3,
         "warming_up": True,
     }
-    assert [best["label"] for best in record["topk"]] != list(LABELS)
 
 
 @pytest.mark.parametrize("options", [{"topk": 0}, {"stride": 0}])

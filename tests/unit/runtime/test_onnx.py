@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from effvit_edge.core.card import Mode
 from effvit_edge.core.errors import EnvironmentFault, InputError
 from effvit_edge.runtime import open_session
 from effvit_edge.runtime.open import default_threads
@@ -56,6 +57,28 @@ def test_a_card_that_does_not_fit_its_graph_is_refused(
     )
     onnx.save(model, path)
     with pytest.raises(InputError, match=message):
+        open_session(path)
+
+
+@pytest.mark.parametrize("mode", ["clip", "stream"])
+def test_an_export_for_several_streams_is_told_apart(tmp_path: Path, mode: Mode) -> None:
+    path = write_model(tmp_path / "m.onnx", tiny_card(mode))
+    model = onnx.load(path)
+    for value in (*model.graph.input, *model.graph.output):
+        sizes = [size.dim_value for size in value.type.tensor_type.shape.dim]
+        value.CopyFrom(
+            onnx.helper.make_tensor_value_info(
+                value.name, value.type.tensor_type.elem_type, [3, *sizes]
+            )
+        )
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        if node.op_type == "ReduceMean":
+            rank = 3 if mode == "stream" else 4
+            axes = next(i for i in model.graph.initializer if i.name == node.input[1])
+            axes.CopyFrom(onnx.numpy_helper.from_array(np.arange(1, rank), axes.name))
+    onnx.save(model, path)
+    with pytest.raises(InputError, match=r"for 3 streams at once.*again without --batch"):
         open_session(path)
 
 

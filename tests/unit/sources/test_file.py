@@ -4,15 +4,21 @@ import gc
 import itertools
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from effvit_edge.core.clock import FakeClock
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
-from effvit_edge.sources import End, Frame, open_source
-from effvit_edge.sources.file import FileSource, upright
+from effvit_edge.core.video import Losses, VideoReader
+from effvit_edge.core.video.reader import tag_seconds
+from effvit_edge.core.video.upright import upright
+from effvit_edge.data.decode import read_frames
+from effvit_edge.sources import End, Frame, SourceError, open_source
+from effvit_edge.sources.file import FileSource
 from tests.videos import grey_frames, read_all, write_bad_inputs, write_video
 
 
@@ -90,6 +96,79 @@ def test_a_whole_file_has_no_losses(tmp_path: Path) -> None:
         source = FileSource(write_video(tmp_path / name, grey_frames(40), codec=codec))
         assert len(read_all(source)) == 40
         assert not source.losses
+
+
+class Breaking:
+    """The packets of a file on a disk that fails after some of them."""
+
+    def __init__(self, packets: Iterator[object], whole: int) -> None:
+        self._packets = itertools.islice(packets, whole)
+
+    def __iter__(self) -> Breaking:
+        return self
+
+    def __next__(self) -> object:
+        try:
+            return next(self._packets)
+        except StopIteration:
+            raise av.error.OSError(5, "Input/output error") from None
+
+
+def break_after(monkeypatch: pytest.MonkeyPatch, packets: int) -> None:
+    """Let every file that is opened fail after so many packets."""
+    real = VideoReader.__init__
+
+    def start(self: VideoReader, path: Path, *, threads: bool = True) -> None:
+        real(self, path, threads=threads)
+        self._packets = Breaking(self._packets, packets)  # type: ignore[assignment]
+
+    monkeypatch.setattr(VideoReader, "__init__", start)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_disk_that_fails_on_the_way_costs_the_rest_and_the_rest_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = write_video(tmp_path / name, grey_frames(80))
+    break_after(monkeypatch, 10)
+    with FileSource(path) as source:
+        times = [source.read().pts_seconds for _ in range(10)]  # type: ignore[union-attr]
+        with pytest.raises(SourceError, match=r"70 frames lost \(reading stopped: Input/output"):
+            source.read()
+        assert source.read() == End()
+    assert times == pytest.approx([i / 25 for i in range(10)])
+    assert source.losses.frames == 70
+    training = read_frames(path, 25.0)
+    assert len(list(training)) == 10
+    assert training.losses.frames == 70
+
+
+def test_a_loss_of_unknown_size_is_a_loss() -> None:
+    losses = Losses()
+    assert (bool(losses), str(losses)) == (False, "nothing lost")
+    losses.add(0, "it broke")
+    assert (bool(losses), str(losses)) == (True, "an unknown number of frames lost (it broke)")
+
+
+def test_a_disk_that_fails_at_once_leaves_nothing_to_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(4))
+    break_after(monkeypatch, 0)
+    with FileSource(path) as source, pytest.raises(InputError, match="gives no frame: reading"):
+        source.read()
+
+
+@pytest.mark.parametrize(
+    ("tag", "seconds"),
+    [
+        ("00:00:03.200000000", 3.2),
+        ("01:02:03", 3723.0),
+        *((tag, None) for tag in ("3.2", "a:b:c", "1:2:3:4", "", "::", "nan:0:0", "00:00:inf")),
+    ],
+)
+def test_a_duration_that_is_none_is_ignored(tag: str, seconds: float | None) -> None:
+    assert tag_seconds(tag) == (None if seconds is None else pytest.approx(seconds))
 
 
 @pytest.mark.parametrize("matrix", list(itertools.product((1, -1), (1, -1), (False, True))))

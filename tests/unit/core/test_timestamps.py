@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effvit_edge.sources.timestamps import TimestampRepair
+from effvit_edge.core.video.timestamps import TimestampRepair
 
 STEP = 0.04
 

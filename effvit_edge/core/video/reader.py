@@ -1,0 +1,260 @@
+"""A video file, decoded by PyAV packet by packet: upright pictures with repaired timestamps."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.core.optional import require
+from effvit_edge.core.video.diagnose import check_file, unreadable
+from effvit_edge.core.video.losses import Losses
+from effvit_edge.core.video.timestamps import TimestampRepair
+from effvit_edge.core.video.upright import Matrix, display_matrix, upright
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_DEFAULT_FPS = 25.0  # for a file that states no rate and misses timestamps
+_TAIL_SECONDS = 1.0  # a Matroska file that ends this much before its stated end was cut short
+_ENCRYPTED_TAG = "encv"
+_ENCRYPTION_INFO = "encryption_info"
+
+
+class BrokenOff(EdgeError):
+    """A file that had given pictures cannot be read further. The text says what is lost."""
+
+
+class Picture:
+    """One decoded frame.
+
+    Args:
+        reader: made it.
+        decoded: the frame of PyAV.
+        pts_seconds: when it is shown; strictly increasing.
+    """
+
+    __slots__ = ("_decoded", "_reader", "pts_seconds")
+
+    def __init__(self, reader: VideoReader, decoded: Any, pts_seconds: float) -> None:
+        self._reader = reader
+        self._decoded = decoded
+        self.pts_seconds = pts_seconds
+
+    def to_rgb(self) -> npt.NDArray[np.uint8]:
+        """``(H, W, 3)`` uint8 RGB, upright; converted anew by each call."""
+        return self._reader.convert(self._decoded)
+
+
+class VideoReader:
+    """Reads a video file from its first frame to its last, and drops none that decodes.
+
+    A packet that does not decode costs the frames that were in it; the rest is used and the loss
+    is counted. Rotation and mirroring stated in the file are applied.
+
+    Args:
+        path: a video file.
+        threads: whether the decoder may have threads of its own.
+
+    Raises:
+        InputError: the file is missing, empty, not a video, encrypted, or has no picture.
+        EnvironmentFault: PyAV is not installed, or the file may not be read.
+    """
+
+    def __init__(self, path: Path, *, threads: bool = True) -> None:
+        check_file(path)
+        self._av = require("av", "video")
+        self.losses = Losses()
+        self._path = path
+        self._container = self._open(path)
+        try:
+            self._stream = self._video_stream()
+        except InputError:
+            self._container.close()
+            raise
+        self._stream.thread_type = "AUTO" if threads else "NONE"
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.nominal_fps = float(rate) if rate else None
+        self.expected_frames = self._stated_frames()
+        self._times = TimestampRepair(1 / (self.nominal_fps or _DEFAULT_FPS))
+        # AVI stores the order of decoding only; FFmpeg guesses the rest, and errs on B-frames.
+        self._decoding_times = self._container.format.name == "avi"
+        self._reformatter = self._av.video.reformatter.VideoReformatter()
+        self._rotation: int | None = None
+        self._matrix: Matrix | None = None
+        self._packets: Iterator[Any] = self._container.demux(self._stream)
+        self._decoded: deque[Any] = deque()
+        self._count = self._discarded = self._undecodable = 0
+        self._last_pts = 0.0
+        self._fault: str | None = None
+        self._ended = self._reckoned = False
+
+    def read(self) -> Picture | None:
+        """The next picture; None at the end, again and again once it is reached.
+
+        Raises:
+            InputError: not a single frame can be decoded, or they are encrypted.
+            BrokenOff: once, where reading stopped after some frames.
+        """
+        while not self._decoded and not self._ended:
+            self._decode_next_packet()
+        if not self._decoded:
+            if not self._reckoned:
+                self._reckoned = True
+                self._reckon()
+            return None
+        decoded = self._decoded.popleft()
+        self._last_pts = self._times.next(self._stated_seconds(decoded))
+        self.losses.damaged += bool(decoded.is_corrupt)
+        self._count += 1
+        return Picture(self, decoded, self._last_pts)
+
+    def convert(self, decoded: Any) -> npt.NDArray[np.uint8]:
+        """A frame of PyAV as ``(H, W, 3)`` uint8 RGB, upright."""
+        rgb = self._reformatter.reformat(decoded, format="rgb24").to_ndarray()
+        # Looking at a frame's side data ties it into a cycle that keeps its memory until the
+        # garbage collector comes, so it is done only where the rotation is another.
+        if decoded.rotation != self._rotation:
+            self._rotation, self._matrix = decoded.rotation, display_matrix(decoded)
+        return upright(rgb, self._matrix)
+
+    def close(self) -> None:
+        """Give the file back. Closing twice is allowed."""
+        self._ended = self._reckoned = True
+        self._decoded.clear()
+        self._packets = iter(())
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, path: Path) -> Any:
+        # "file:" keeps a colon in a name from being read as a protocol, and the whitelist keeps
+        # a playlist from reaching out to the network.
+        options = {"protocol_whitelist": "file"}
+        try:
+            return self._av.open(f"file:{path}", options=options, metadata_errors="ignore")
+        except self._av.FFmpegError as error:
+            raise unreadable(path, error.strerror or type(error).__name__) from error
+
+    def _video_stream(self) -> Any:
+        videos = [s for s in self._container.streams.video if not _is_cover(s)]
+        if not videos:
+            others = sorted({stream.type for stream in self._container.streams})
+            found = f"only {' and '.join(others)}" if others else "no streams"
+            raise InputError(f"{self._path} has no video in it, {found}. Give a file with video.")
+        stream = videos[0]
+        if stream.codec_context is None:
+            raise InputError(f"{self._path} uses a codec that this FFmpeg cannot decode.")
+        if stream.codec_tag == _ENCRYPTED_TAG:
+            raise self._encrypted()
+        return stream
+
+    def _stated_frames(self) -> int | None:
+        if self._stream.frames:
+            return int(self._stream.frames)
+        if self._container.duration and self.nominal_fps:
+            return round(float(self._container.duration) / 1e6 * self.nominal_fps)
+        return None
+
+    def _decode_next_packet(self) -> None:
+        try:
+            packet = next(self._packets, None)
+        except self._av.FFmpegError as error:
+            self._fault = f"reading stopped: {error.strerror}"
+            self._ended = True
+            rest = self._av.Packet()  # an empty one asks for what the decoder still holds
+            rest.time_base = self._stream.time_base
+            self._decode(rest)
+            return
+        if packet is None:
+            self._ended = True
+            return
+        if packet.size and packet.has_sidedata(_ENCRYPTION_INFO):
+            raise self._encrypted()
+        self._discarded += bool(packet.size and packet.is_discard)
+        self._decode(packet)
+
+    def _decode(self, packet: Any) -> None:
+        try:
+            self._decoded.extend(self._stream.decode(packet))
+        except self._av.FFmpegError as error:
+            self._undecodable += 1
+            self.losses.add(1, f"a packet does not decode: {error.strerror}")
+
+    def _reckon(self) -> None:
+        """Take stock at the end: what the file said it had against what came out of it."""
+        if not self._count:
+            raise self._nothing()
+        missing = max(0, self._missing_frames() - self.losses.frames)
+        if self._fault:
+            self.losses.add(missing, self._fault)
+            raise BrokenOff(str(self.losses))
+        if missing:
+            self.losses.add(missing, "the file states more frames than it holds")
+
+    def _missing_frames(self) -> int:
+        if self._stream.frames:
+            return int(self._stream.frames) - self._discarded - self._count
+        end = self._stated_end_seconds()
+        if end is None or not self.nominal_fps:
+            return 0
+        short_seconds = end - self._last_pts - 1 / self.nominal_fps
+        return round(short_seconds * self.nominal_fps) if short_seconds > _TAIL_SECONDS else 0
+
+    def _stated_end_seconds(self) -> float | None:
+        """Where a Matroska file says that its video ends; other formats count their frames."""
+        if "matroska" not in self._container.format.name:
+            return None
+        tag = self._stream.metadata.get("DURATION")
+        if tag:
+            return tag_seconds(tag)
+        only_video = len(self._container.streams) == 1
+        return self._container.duration / 1e6 if only_video and self._container.duration else None
+
+    def _nothing(self) -> InputError:
+        if self._undecodable:
+            return InputError(
+                f"{self._path}: none of its {self._undecodable} packets of video can be decoded. "
+                "The file is damaged or encrypted."
+            )
+        if self._fault:
+            return InputError(f"{self._path} gives no frame: {self._fault}. The file is damaged.")
+        return InputError(f"{self._path} has a video stream without a single frame in it.")
+
+    def _encrypted(self) -> InputError:
+        return InputError(f"{self._path} is encrypted. Decrypt it first: no key can be given here.")
+
+    def _stated_seconds(self, decoded: Any) -> float | None:
+        ticks = decoded.dts if self._decoding_times else decoded.pts
+        return None if ticks is None else float(ticks * decoded.time_base)
+
+
+def tag_seconds(tag: str) -> float | None:
+    """The seconds of Matroska's ``HH:MM:SS.fraction``; None where a tag is anything else."""
+    try:
+        hours, minutes, seconds = (float(part) for part in tag.split(":"))
+    except ValueError:
+        return None
+    total = hours * 3600 + minutes * 60 + seconds
+    return total if math.isfinite(total) else None
+
+
+def _is_cover(stream: Any) -> bool:
+    """Whether a stream is a still picture that belongs to music, which is not a video."""
+    return "attached_pic" in stream.disposition.name if stream.disposition else False
