@@ -9,7 +9,7 @@ from effvit_edge.core.card import Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.data.augment import draw_augmentation
-from effvit_edge.data.decode import read_frames, upright
+from effvit_edge.data.decode import read_frames
 from effvit_edge.data.listing import Video, VideoList, list_folder
 from effvit_edge.data.loader import batches
 from effvit_edge.data.videos import (
@@ -69,11 +69,13 @@ def test_a_turned_video_is_upright_as_opencv_shows_it(test_data: Path, angle: in
     assert np.abs(picture.astype(int) - expected[..., ::-1]).mean() < 3
 
 
-def test_turning_is_counterclockwise() -> None:
-    frame = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    assert np.array_equal(upright(frame, 90)[-1, 0], frame[0, 0])
-    assert np.array_equal(upright(frame, -90)[0, -1], frame[0, 0])
-    assert upright(frame, 45) is frame
+def test_a_file_that_may_not_be_read_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path.name != "0.mp4")
+    clips = make_clips(list_folder(folder))
+    assert len(clips.failures) == 2
+    assert "may not be read" in clips.failures[0]
 
 
 def test_a_pass_takes_every_video_once_in_an_order_of_its_own(folder: Path) -> None:
