@@ -12,8 +12,8 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS)
 REQUIREMENTS := pyproject.toml constraints.txt
 
 # OpenCV's usual wheel has windows and needs the system's libGL; servers and slim images lack it.
-CHECK_OPENCV = @$(BIN)/python -c 'import cv2' 2>/dev/null || { \
-	echo "==> OpenCV does not load without libGL here: taking its headless wheel instead"; \
+CHECK_OPENCV = @$(BIN)/python -c 'import cv2' || { \
+	echo "==> OpenCV does not load here, see above: taking its headless wheel instead"; \
 	$(BIN)/python -m pip uninstall --yes opencv-python && \
 	$(INSTALL) --force-reinstall --no-deps opencv-python-headless; }
 
@@ -29,7 +29,7 @@ demo: $(VENV)/installed-run  ## Render a test film and label it into demo/ (no t
 
 test: $(VENV)/installed-dev  ## Run the tests, except the slow ones
 	@echo "==> Running the tests"
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: $(VENV)/installed-dev  ## Run the slow tests: soak, all variants, containers, emulation
 	@echo "==> Running the slow tests"
@@ -64,6 +64,8 @@ $(VENV)/installed-run: $(REQUIREMENTS) | $(BIN)/python
 
 $(VENV)/installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "==> Installing what developing needs, with torch and TensorRT-RTX (1 GB and more)"
+	@echo "    Where the index's torch comes with CUDA it is several GB; this avoids it:"
+	@echo "    make PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu' …"
 	$(INSTALL) --editable '.[dev,train,export,video,ort]'
 	$(CHECK_OPENCV)
 	@touch $@ $(VENV)/installed-run
