@@ -11,7 +11,13 @@ from torch import Tensor
 from effvit_edge import nn
 from effvit_edge.nn.layers import DropPath
 from effvit_edge.nn.timeline import LoweredClip
-from tests.unit.nn.networks import random_clip, random_image, randomise, relative_error
+from tests.unit.nn.networks import (
+    VARIANTS,
+    random_clip,
+    random_image,
+    randomise,
+    relative_error,
+)
 
 # Both forms add the same products in another order: some 1e-7 in float32.
 TOLERANCE = 1e-5
@@ -43,6 +49,20 @@ def test_lowered_equals_conv3d(name: str, kwargs: dict[str, Any], frames: int) -
     model = _video(name, num_frames=4, **kwargs)
     clip = random_clip(frames)
     assert relative_error(model(clip), model.forward_volume(clip)) <= TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=pytest.mark.slow if v in ("l2", "l3") else ()) for v in VARIANTS],
+)
+def test_every_variant_steps_like_its_clip(variant: str) -> None:
+    model = _video(f"efficientvit3d_{variant}", num_frames=2, causal=True)
+    clip = random_clip(4)
+    state = model.init_state(2, 32, 32)
+    for frame, expected in zip(clip.unbind(2), model.forward_frames(clip).unbind(1), strict=True):
+        logits, state = model.step(frame, state)
+        assert relative_error(logits, expected) <= TOLERANCE
 
 
 @torch.no_grad()

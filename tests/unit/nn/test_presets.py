@@ -23,13 +23,21 @@ GIGA_MACS = [
     ("b1", 256, 0.677),
     ("b1", 288, 0.856),
     ("b2", 224, 1.585),
+    ("b2", 288, 2.614),
     ("b3", 224, 3.954),
+    ("b3", 288, 6.530),
     ("l1", 224, 5.258),
     ("l2", 224, 6.950),
+    ("l2", 288, 11.48),
     ("l2", 384, 20.40),
     ("l3", 224, 27.59),
+    ("l3", 384, 80.98),
 ]
-BUILT = [pytest.param(v, marks=pytest.mark.slow if v == "l3" else ()) for v in VARIANTS]
+
+
+def _slow(*variants: str) -> list[Any]:
+    """Every variant, some of them only among the slow tests."""
+    return [pytest.param(v, marks=pytest.mark.slow if v in variants else ()) for v in VARIANTS]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -87,7 +95,7 @@ def test_every_preset_builds_without_memory_and_knows_its_keywords() -> None:
         assert [t.shape for t in model.parameters()] == [t.shape for t in again.parameters()]
 
 
-@pytest.mark.parametrize("variant", BUILT)
+@pytest.mark.parametrize("variant", _slow("l3"))
 def test_every_video_preset_runs_forward_backward_and_steps(variant: str) -> None:
     model = nn.create_model(
         f"efficientvit3d_{variant}", num_classes=3, num_frames=2, causal=True, drop_path=0.1
@@ -106,7 +114,7 @@ def test_every_video_preset_runs_forward_backward_and_steps(variant: str) -> Non
     assert state.keys() == model.init_state(2, 32, 32).keys()
 
 
-@pytest.mark.parametrize("variant", BUILT)
+@pytest.mark.parametrize("variant", _slow("l2", "l3"))
 def test_every_image_and_centred_preset_runs_forward_and_backward(variant: str) -> None:
     image = nn.create_model(f"efficientvit_{variant}", num_classes=3)
     image(random_image(32)).sum().backward()
