@@ -71,12 +71,6 @@ class TextureBank:
             self._outlines[index] = outline
         return outline
 
-    def fill(self) -> None:
-        """Draws everything now, for instance before processes fork and share it."""
-        for index in range(len(self)):
-            self.texture(index)
-            self.outline(index)
-
 
 def _photograph(rng: np.random.Generator, picture: Image) -> Image:
     """Returns a picture with the grain and coding errors of a photograph, which move with it.
