@@ -1,4 +1,4 @@
-"""``python -m benchmarks.demo_model --model models/demo.onnx --data ../shared/data``."""
+"""``python -m benchmarks.demo_model --model models/demo.onnx --data DATA``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.demo_model.footage import SPEEDS, Picture, load_pictures, sampled_window
+from benchmarks.demo_model.footage import (
+    EXCLUDED,
+    FOLDERS,
+    SPEEDS,
+    Picture,
+    load_pictures,
+    sampled_window,
+)
 from effvit_edge.core.files import atomic_path, sha256_file
 from effvit_edge.core.motion import LABELS
 from effvit_edge.runtime import Session, open_session
@@ -66,7 +73,13 @@ def score_steady(session: Session, pictures: list[Picture], speed: float) -> dic
 
 @click.command()
 @click.option("--model", default="models/demo.onnx", type=click.Path(path_type=Path, exists=True))
-@click.option("--data", default="../shared/data", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--data",
+    envvar="EFFVIT_TEST_DATA",
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="The folder that holds the folders of videos.",
+)
 @click.option("--every", default=1, help="Use every n-th video.")
 @click.option("--steady-every", default=8, help="Use every n-th picture for the 30 s runs.")
 @click.option("--output", default="benchmarks/results/demo-model", type=click.Path(path_type=Path))
@@ -78,11 +91,14 @@ def main(
     name = name or model.stem
     output.mkdir(parents=True, exist_ok=True)
     pictures = list(load_pictures(data, every=every))
+    if not pictures:
+        raise click.UsageError(f"{data} has no videos in {', '.join(FOLDERS)}.")
     result: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "model_sha256": sha256_file(model),
         "pictures": len(pictures),
+        "excluded": EXCLUDED,
     }
     with open_session(str(model), provider="cpu") as session:
         for speed in SPEEDS:

@@ -29,6 +29,13 @@ NOT_FOOTAGE = (
 motion along them."""
 MIN_CONTRAST = 4.0
 """Standard deviation in grey levels; a black picture does not show motion either."""
+EXCLUDED = {
+    "names_starting_with": list(NOT_FOOTAGE),
+    "short_side_below_pixels": MIN_SIDE,
+    "contrast_below_grey_levels": MIN_CONTRAST,
+    "unreadable": True,
+}
+"""What :func:`load_pictures` leaves out, for the record beside a result."""
 
 _SUFFIXES = {".mkv", ".mp4", ".avi", ".webm", ".mov"}
 

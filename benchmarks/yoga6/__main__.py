@@ -39,7 +39,13 @@ def train_fold(recipe: Path, data: Path, folder: Path, fold: int, seed: int) -> 
 
 @click.command()
 @click.option("--recipe", default="models/yoga6.yaml", type=click.Path(path_type=Path, exists=True))
-@click.option("--data", default="../shared/data/yoga6", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    envvar="EFFVIT_TEST_DATA",
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="The folder that holds yoga6/.",
+)
 @click.option("--runs", default="runs/yoga6", type=click.Path(path_type=Path))
 @click.option("--seeds", default=2, help="Seeds 0 to N - 1.")
 @click.option("--output", default="benchmarks/results/yoga6", type=click.Path(path_type=Path))
@@ -49,7 +55,7 @@ def main(recipe: Path, data: Path, runs: Path, seeds: int, output: Path) -> None
     for seed in range(seeds):
         for fold in FOLDS:
             folder = runs / f"fold{fold}-seed{seed}"
-            done.append(train_fold(recipe, data, folder, fold, seed))
+            done.append(train_fold(recipe, data / "yoga6", folder, fold, seed))
             click.echo(json.dumps(done[-1]))
     result = {
         "date": datetime.date.today().isoformat(),
