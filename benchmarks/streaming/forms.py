@@ -96,6 +96,6 @@ class Conv3dClip(torch.nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """``(T, H, W, 3)`` uint8 -> ``(classes,)``."""
         x = frames.float().permute(3, 0, 1, 2) * self.scale + self.shift
-        time = VolumeClip(1, causal=self.model.causal, window=self.model.window)
+        time = self.model.clip_timeline(VolumeClip, 1)
         pooled = self.model.features(x.unsqueeze(0), time)
         return self.model.head.classify(pooled[-1:]).reshape(-1)

@@ -79,7 +79,7 @@ class ClipGraph(torch.nn.Module):
         """One clip, or ``B`` of them."""
         batch = self.batch or 1
         x = self.normalize(_time_major(frames.float(), self.batch))
-        time = LoweredClip(batch, causal=self.model.causal, window=self.model.window)
+        time = self.model.clip_timeline(LoweredClip, batch)
         pooled = self.model.features(x, time)
         # the last frame's features: a centred network has the same at every frame
         return _answers(self.model.head.classify(pooled[-batch:]), self.batch)

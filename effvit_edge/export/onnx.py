@@ -191,10 +191,6 @@ def _trace_stream(model: EfficientViT, card: ModelCard, batch: int | None) -> on
     )
 
 
-def _fused(model: EfficientViT) -> EfficientViT:
-    return fuse_for_inference(model)
-
-
 def _pixels(card: ModelCard, *leading: int | None) -> Tensor:
     """An example input: uint8 ``(leading…, H, W, 3)``, axes that are None left out."""
     sizes = [axis for axis in leading if axis is not None]

@@ -152,7 +152,7 @@ class EfficientViT3d(EfficientViT):
     def forward_volume(self, clip: Tensor) -> Tensor:
         """:meth:`forward` by plain 3D convolutions, the reference the lowered form is held to."""
         batch = _batch_of(clip)
-        time = self._clip_timeline(VolumeClip, batch)
+        time = self.clip_timeline(VolumeClip, batch)
         return self.head.classify(self.features(clip, time)[-batch:])
 
     def init_state(self, batch_size: int = 1, height: int = 224, width: int = 224) -> State:
@@ -199,9 +199,15 @@ class EfficientViT3d(EfficientViT):
     def _clip_features(self, clip: Tensor) -> Tensor:
         # (B, 3, T, H, W) -> (T·B, 3, H, W)
         frames = clip.permute(2, 0, 1, 3, 4).reshape(-1, clip.shape[1], *clip.shape[3:])
-        return self.features(frames, self._clip_timeline(LoweredClip, clip.shape[0]))
+        return self.features(frames, self.clip_timeline(LoweredClip, clip.shape[0]))
 
-    def _clip_timeline(self, form: type[LoweredClip], batch: int) -> LoweredClip:
+    def clip_timeline(self, form: type[LoweredClip], batch: int) -> LoweredClip:
+        """How :meth:`features` treats whole clips of this network.
+
+        Args:
+            form: ``LoweredClip`` or ``VolumeClip``.
+            batch: ``B``.
+        """
         replicate = self.temporal_padding == "replicate"
         return form(batch, causal=self.causal, window=self.window, replicate=replicate)
 

@@ -75,6 +75,13 @@ def clip(name: str = B0, *, batch: int | None = None, **kwargs: Any) -> Exported
 
 
 EVERYWHERE = (3, 3, 3, 3, 3)
+# Clips whose frames are treated in a way of their own: at the ends, and fewer after a stage.
+REPLICATE: dict[str, Any] = {"temporal_padding": "replicate", "temporal_kernels": EVERYWHERE}
+STRIDED: dict[str, Any] = {
+    "num_frames": 8,
+    "temporal_kernels": EVERYWHERE,
+    "temporal_strides": (1, 2, 1, 2, 1),
+}
 # A few networks that differ in everything a stream depends on.
 STREAMS: dict[str, dict[str, Any]] = {
     "default": {},

@@ -19,8 +19,10 @@ from effvit_edge.export.verify import compare, onnx_logits, parent_logits
 from effvit_edge.runtime.graph import CARD_KEY
 from tests.unit.export.networks import (
     IMAGE,
+    REPLICATE,
     SIZE,
     STREAMS,
+    STRIDED,
     Exported,
     clip,
     make_card,
@@ -49,15 +51,29 @@ def _real_clips(folder: Path, card: ModelCard, frames: int) -> np.ndarray[Any, A
     return np.array(clips)
 
 
-@pytest.mark.parametrize("kind", ["clip", "clips of two cameras", "stream", "image"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "clip",
+        "clips of two cameras",
+        "clip, replicate",
+        "clip, temporal strides",
+        "stream",
+        "image",
+    ],
+)
 def test_real_frames_give_torchs_logits(kind: str, test_data: Path, tmp_path: Path) -> None:
     exported = {
         "clip": lambda: clip(),
         "clips of two cameras": lambda: clip(batch=2, causal=True),
+        "clip, replicate": lambda: clip(**REPLICATE),
+        "clip, temporal strides": lambda: clip(**STRIDED),
         "stream": lambda: stream(**STREAMS["default"]),
         "image": lambda: stream(IMAGE),
     }[kind]()
-    clips = _real_clips(test_data, exported.card, 4 if kind.startswith("clip") else 14)
+    clips = _real_clips(
+        test_data, exported.card, exported.card.num_frames if kind.startswith("clip") else 14
+    )
     streams = not kind.startswith("clip")
     expected = parent_logits(exported.model, exported.card.preprocess, clips, stream=streams)
     got = onnx_logits(_write(exported, tmp_path), clips, batch=exported.batch)

@@ -9,13 +9,15 @@ from onnx import TensorProto, helper
 
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.export.rules import broken_rules, check_rules
-from tests.unit.export.networks import IMAGE, STREAMS, Exported, clip, stream
+from tests.unit.export.networks import IMAGE, REPLICATE, STREAMS, STRIDED, Exported, clip, stream
 
 GRAPHS: dict[str, Callable[[], Exported]] = {
     **{name: partial(stream, **kwargs) for name, kwargs in STREAMS.items()},
     "image": lambda: stream(IMAGE),
     "clip": lambda: clip(),
     "causal clips of two cameras": lambda: clip(batch=2, causal=True),
+    "replicate clip": lambda: clip(**REPLICATE),
+    "temporal-stride clip": lambda: clip(**STRIDED),
 }
 
 
