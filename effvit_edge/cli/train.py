@@ -32,6 +32,7 @@ def command(
     """
     for module in ("torch", "safetensors", "yaml", "cv2", "av", "matplotlib"):
         require(module, "train")
+    from effvit_edge.data.videos import describe_failures
     from effvit_edge.train.loop import Trainer
     from effvit_edge.train.recipe import load_recipe
 
@@ -39,11 +40,14 @@ def command(
         overrides = (*overrides, f"output.folder={json.dumps(output)}")
     trainer = Trainer(load_recipe(recipe, overrides), resume=resume)
     result = trainer.run()
+    if result.failures:
+        click.echo(describe_failures(result.failures), err=True)
     figures = {
         "folder": str(result.folder),
         "steps": result.steps,
         "skipped_steps": result.skipped_steps,
         **result.report.summary(),
+        "failures": list(result.failures),
     }
     if as_json:
         click.echo(json.dumps(figures, indent=2))

@@ -32,6 +32,9 @@ Resize = Literal["short_side", "squash", "letterbox"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 SCHEMA_VERSION = 1
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Of RGB in 0..1; what the published image weights were trained with."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
 MODES: tuple[Mode, ...] = get_args(Mode)
 RESIZES: tuple[Resize, ...] = get_args(Resize)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

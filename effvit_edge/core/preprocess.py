@@ -47,7 +47,23 @@ def preprocess_frame(frame: Frame, spec: Preprocess) -> Frame:
         box_hw = (spec.height * scale, spec.width * scale)
     else:
         box_hw = (height * spec.crop_ratio, width * spec.crop_ratio)
-    box = _centre_crop(frame, *box_hw)
+    return scale_to_input(_centre_crop(frame, *box_hw), spec)
+
+
+def scale_to_input(box: Frame, spec: Preprocess) -> Frame:
+    """Scale what was cut from a frame to the model's input, by the spec's rule.
+
+    Args:
+        box: ``(H, W, 3)`` uint8 RGB.
+        spec: ``letterbox`` fits the box between bars; the others change its shape to the input's.
+
+    Returns:
+        ``(spec.height, spec.width, 3)`` uint8 RGB, contiguous, never sharing the box's memory.
+
+    Raises:
+        InputError: ``box`` is not ``(H, W, 3)`` uint8 with at least one pixel.
+        EnvironmentFault: OpenCV is not installed.
+    """
     if spec.resize == "letterbox":
         return _letterbox(box, spec)
     return resize_frame(box, spec.height, spec.width)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from effvit_edge.core.card import Preprocess
 from effvit_edge.core.optional import require
-from effvit_edge.core.preprocess import resize_frame
+from effvit_edge.core.preprocess import scale_to_input
 from effvit_edge.data.types import Frames
 
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -27,23 +28,27 @@ class ClipAugmentation:
     color_matrix: tuple[tuple[float, float, float, float], ...]
     """3x4: RGB in 0..255 and 1 to RGB."""
 
-    def apply(self, frame: Frames, height: int, width: int) -> Frames:
-        """Crop, scale, mirror and recolour one ``(H, W, 3)`` frame to ``(height, width, 3)``."""
+    def apply(self, frame: Frames, spec: Preprocess) -> Frames:
+        """Crop, mirror, recolour and scale one ``(H, W, 3)`` frame to the input of ``spec``."""
         rows = slice(self.top, self.top + self.crop_height)
         columns = slice(self.left, self.left + self.crop_width)
-        result = resize_frame(frame[rows, columns], height, width)
-        if self.mirrored:
-            result = result[:, ::-1]
+        box = frame[rows, columns]
+        if spec.resize == "letterbox":  # before the bars are there: they keep their colour
+            return scale_to_input(self._mirror_and_recolor(box), spec)
+        return self._mirror_and_recolor(scale_to_input(box, spec))
+
+    def _mirror_and_recolor(self, frame: Frames) -> Frames:
         cv2 = require("cv2", "video")
         matrix = np.array(self.color_matrix, dtype=np.float32)
-        recolored: Frames = cv2.transform(np.ascontiguousarray(result), matrix)
+        turned = frame[:, ::-1] if self.mirrored else frame
+        recolored: Frames = cv2.transform(np.ascontiguousarray(turned), matrix)
         return recolored
 
 
 def draw_augmentation(
     rng: np.random.Generator,
     frame_hw: tuple[int, int],
-    input_hw: tuple[int, int],
+    spec: Preprocess,
     *,
     scale: tuple[float, float],
     aspect: tuple[float, float],
@@ -55,13 +60,15 @@ def draw_augmentation(
     Args:
         rng: the clip's own.
         frame_hw: the source frames' height and width, pixels.
-        input_hw: the model's input, pixels.
+        spec: the model's input, and how a frame becomes it.
         scale: range of the crop's area, as a share of the frame's.
-        aspect: range of the crop's shape, relative to the input's.
+        aspect: range of the crop's shape, relative to the picture that the model is shown when
+            nothing is augmented: the input's shape for ``short_side``, else the whole frame's.
         flip: probability of mirroring.
         color: strength of brightness, contrast and saturation change; 0 changes nothing.
     """
-    top, left, height, width = _draw_crop(rng, frame_hw, input_hw, scale, aspect)
+    shown_hw = (spec.height, spec.width) if spec.resize == "short_side" else frame_hw
+    top, left, height, width = _draw_crop(rng, frame_hw, shown_hw, scale, aspect)
     mirrored = bool(rng.random() < flip)
     return ClipAugmentation(top, left, height, width, mirrored, _draw_color(rng, color))
 
@@ -69,24 +76,24 @@ def draw_augmentation(
 def _draw_crop(
     rng: np.random.Generator,
     frame_hw: tuple[int, int],
-    input_hw: tuple[int, int],
+    shown_hw: tuple[int, int],
     scale: tuple[float, float],
     aspect: tuple[float, float],
 ) -> tuple[int, int, int, int]:
     """Top, left, height and width of a crop, pixels."""
     frame_height, frame_width = frame_hw
-    input_ratio = input_hw[1] / input_hw[0]
+    shown_ratio = shown_hw[1] / shown_hw[0]
     for _ in range(_CROP_ATTEMPTS):
         area = rng.uniform(*scale) * frame_height * frame_width
-        ratio = input_ratio * math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
+        ratio = shown_ratio * math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
         height, width = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
         if 0 < height <= frame_height and 0 < width <= frame_width:
             top = int(rng.integers(frame_height - height + 1))
             left = int(rng.integers(frame_width - width + 1))
             return top, left, height, width
-    # No such box fits: the largest centred one of the input's shape.
-    height = max(1, min(frame_height, round(frame_width / input_ratio)))
-    width = max(1, min(frame_width, round(frame_height * input_ratio)))
+    # No such box fits: the largest centred one of the shown shape.
+    height = max(1, min(frame_height, round(frame_width / shown_ratio)))
+    width = max(1, min(frame_width, round(frame_height * shown_ratio)))
     return (frame_height - height) // 2, (frame_width - width) // 2, height, width
 
 

@@ -45,6 +45,8 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of steps ``first_step`` to ``last_step`` (excluded), in order.
 
+    Files that a worker had to leave out are added to ``clips.failures`` here too.
+
     Yields:
         clips ``(B, T, H, W, 3)`` uint8 and labels ``(B, T)`` int64, on the CPU.
 
@@ -54,18 +56,20 @@ def batches(
     if workers:
         # OpenCV's threads must not exist while processes are forked: a copied lock may stay locked.
         require("cv2", "video").setNumThreads(1)
-    loader: DataLoader[_Batch | EdgeError] = DataLoader(
-        _Guarded(clips),  # type: ignore[arg-type]
+    guarded = _Guarded(clips)
+    loader: DataLoader[tuple[_Batch | EdgeError, list[str]]] = DataLoader(
+        guarded,  # type: ignore[arg-type]
         batch_sampler=_BatchNumbers(batch_size, first_step, last_step),
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=guarded.collate,
         worker_init_fn=_start_worker if workers else None,
         pin_memory=pin_memory,
         # Its own, or starting it would draw from the generator that a resumed run has restored.
         generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
     )
-    for batch in loader:
+    for batch, failures in loader:
+        clips.failures += [failure for failure in failures if failure not in clips.failures]
         if isinstance(batch, EdgeError):
             raise batch
         yield batch
@@ -82,6 +86,10 @@ class _Guarded:
             return self.clips[number]
         except EdgeError as error:
             return error
+
+    def collate(self, items: list[_Clip | EdgeError]) -> tuple[_Batch | EdgeError, list[str]]:
+        """A batch, and what this process has had to leave out so far."""
+        return _collate(items), list(self.clips.failures)
 
 
 def _collate(items: list[_Clip | EdgeError]) -> _Batch | EdgeError:

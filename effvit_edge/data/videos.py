@@ -40,7 +40,8 @@ class Augmentation:
 class DecodedVideos:
     """The videos that can be decoded, held in memory as far as a budget goes.
 
-    Videos within the budget are decoded when this is made; the rest whenever they are asked for.
+    Videos are decoded when this is made until one exceeds the budget; that one and those after it
+    are decoded whenever they are asked for.
 
     Args:
         videos: what to decode.
@@ -67,16 +68,21 @@ class DecodedVideos:
         self.videos: list[Video] = []
         self.failures: list[str] = []
         self._kept: list[Frames | None] = []
-        kept_bytes = 0
+        self.kept_bytes = 0
+        room = budget_bytes > 0
         for video in track(videos, len(videos), description):
             frames: Frames | None = None
-            if kept_bytes < budget_bytes:
+            if room:
                 try:
                     frames = self._decode(video)
                 except InputError as error:
                     self.failures.append(str(error))
                     continue
-                kept_bytes += frames.nbytes
+                room = self.kept_bytes + frames.nbytes <= budget_bytes
+                if room:
+                    self.kept_bytes += frames.nbytes
+                else:
+                    frames = None
             self.videos.append(video)
             self._kept.append(frames)
         if not self.videos:
@@ -150,13 +156,13 @@ class VideoClips:
         draw = draw_augmentation(
             rng,
             (frames.shape[1], frames.shape[2]),
-            (self.spec.height, self.spec.width),
+            self.spec,
             scale=chosen.scale,
             aspect=chosen.aspect,
             flip=chosen.flip,
             color=chosen.color,
         )
-        clip = np.stack([draw.apply(frames[t], self.spec.height, self.spec.width) for t in times])
+        clip = np.stack([draw.apply(frames[t], self.spec) for t in times])
         label = self.source.videos[index].label
         return clip, np.full(self.num_frames, label, dtype=np.int64)
 
@@ -173,6 +179,8 @@ class VideoClips:
                 return candidate, self.source.frames(candidate)
             except InputError as error:
                 problem = problem or error
+                if str(error) not in self.failures:
+                    self.failures.append(str(error))
         raise InputError(
             f"{len(same)} videos in a row of class '{self.labels[label]}' cannot be decoded. "
             f"First: {problem}"

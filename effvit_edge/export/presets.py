@@ -5,13 +5,18 @@ from __future__ import annotations
 import torch
 
 from effvit_edge import __version__
-from effvit_edge.core.card import LabelGroup, Mode, ModelCard, Preprocess
+from effvit_edge.core.card import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    LabelGroup,
+    Mode,
+    ModelCard,
+    Preprocess,
+)
 from effvit_edge.core.errors import InputError
 from effvit_edge.nn import EfficientViT, EfficientViT3d, create_model
 from effvit_edge.nn.layers import BatchNorm
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 _SEED = 0
 _FPS = 15.0
 _STATISTICS_FRAMES, _STATISTICS_SIZE = 4, 64

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from effvit_edge import __version__, nn
 from effvit_edge.core.card import LabelGroup, ModelCard
@@ -15,8 +14,8 @@ from effvit_edge.data.listing import open_split
 from effvit_edge.data.motion import MotionClips, MotionSequences
 from effvit_edge.data.types import EvaluationSequences, TrainingClips
 from effvit_edge.data.videos import Augmentation, VideoClips, VideoSequences
-from effvit_edge.train.checkpoint import find_checkpoint, load_card, load_weights
 from effvit_edge.train.recipe import MotionData, Recipe, VideosData
+from effvit_edge.train.start import StartReport, start_from
 
 
 def build_data(recipe: Recipe) -> tuple[TrainingClips, EvaluationSequences]:
@@ -26,8 +25,11 @@ def build_data(recipe: Recipe) -> tuple[TrainingClips, EvaluationSequences]:
     return _videos(recipe, recipe.data)
 
 
-def build_model(recipe: Recipe, num_classes: int) -> nn.EfficientViT:
+def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.EfficientViT, StartReport | None]:
     """The network of a recipe with its starting weights, on the CPU.
+
+    Returns:
+        The network, and what it took from ``model.init``; None where it starts from scratch.
 
     Raises:
         InputError: a keyword the network does not know, or starting weights that do not fit.
@@ -43,15 +45,25 @@ def build_model(recipe: Recipe, num_classes: int) -> nn.EfficientViT:
         raise InputError(f"model: {section.preset} cannot be built: {error}") from error
     _check_clip_length(recipe, model)
     if section.init:
-        _start_from(model, section.init)
-    else:
-        nn.start_from_scratch(model)
-    return model
+        return model, start_from(model, section.init)
+    nn.start_from_scratch(model)
+    return model, None
 
 
-def build_card(recipe: Recipe, model: nn.EfficientViT, labels: tuple[str, ...]) -> ModelCard:
-    """The card of the network being trained."""
+def build_card(
+    recipe: Recipe,
+    model: nn.EfficientViT,
+    labels: tuple[str, ...],
+    start: StartReport | None = None,
+) -> ModelCard:
+    """The card of the network being trained; it names no place on this machine."""
     video = isinstance(model, nn.EfficientViT3d)
+    provenance = {
+        "recipe": recipe.portable(),
+        "recipe_hash": recipe.hash(),
+        "made_by": _maker(),
+        "start": start.summary() if start else None,
+    }
     return ModelCard(
         family="efficientvit3d" if video else "efficientvit",
         variant=recipe.model.preset,
@@ -63,7 +75,7 @@ def build_card(recipe: Recipe, model: nn.EfficientViT, labels: tuple[str, ...]) 
         network=model.network_kwargs,
         precision="fp32",
         parent_sha256=None,
-        provenance={"recipe": recipe.to_dict(), "recipe_hash": recipe.hash(), "made_by": _maker()},
+        provenance=provenance,
     )
 
 
@@ -120,7 +132,7 @@ def _videos(recipe: Recipe, data: VideosData) -> tuple[TrainingClips, Evaluation
         eval_share=data.eval_share,
         seed=recipe.seed,
     )
-    spec, cache_bytes = recipe.input.preprocess(), int(data.cache_gb * 1e9)
+    spec, budget_bytes = recipe.input.preprocess(), int(data.cache_gb * 1e9)
     clips = VideoClips(
         train,
         spec,
@@ -128,9 +140,11 @@ def _videos(recipe: Recipe, data: VideosData) -> tuple[TrainingClips, Evaluation
         frames=recipe.input.frames,
         seed=recipe.seed,
         augmentation=Augmentation(data.scale, data.aspect, data.flip, data.color, data.speed),
-        cache_bytes=cache_bytes,
+        cache_bytes=budget_bytes,
     )
-    sequences = VideoSequences(evaluation, spec, fps=recipe.input.fps, cache_bytes=cache_bytes)
+    # Training reads every video each pass, an evaluation once: it has what training leaves.
+    left_bytes = budget_bytes - clips.source.kept_bytes
+    sequences = VideoSequences(evaluation, spec, fps=recipe.input.fps, cache_bytes=left_bytes)
     return clips, sequences
 
 
@@ -144,32 +158,3 @@ def _check_clip_length(recipe: Recipe, model: nn.EfficientViT) -> None:
             f"input.frames is {recipe.input.frames}, but a centred network is trained on clips "
             f"of model.num_frames, {recipe.model.num_frames}. Make them equal."
         )
-
-
-def _start_from(model: nn.EfficientViT, source: str) -> None:
-    """Take starting weights from a checkpoint folder, a weights file, or ``timm:NAME``."""
-    if not Path(source).is_dir():
-        nn.load_image_weights(model, source)
-        return
-    folder = find_checkpoint(Path(source))
-    card = load_card(folder)
-    weights = load_weights(folder, card)
-    if isinstance(model, nn.EfficientViT3d) and card.family == "efficientvit":
-        nn.load_image_weights(model, weights)
-    else:
-        _take_matching(model, weights, folder)
-
-
-def _take_matching(model: nn.EfficientViT, weights: dict[str, Tensor], source: Path) -> None:
-    """Take every tensor that fits; a head for other classes keeps its random start."""
-    own = model.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    missing = [name for name in own if name not in fitting]
-    classifier = [name for name in own if name.startswith("head.")]
-    outside = [name for name in missing if name not in classifier]
-    if outside:
-        raise InputError(
-            f"model.init: {source} is of another network: {outside[0]} and {len(outside) - 1} "
-            f"other tensors outside the head are missing or of another shape."
-        )
-    model.load_state_dict(fitting, strict=False)

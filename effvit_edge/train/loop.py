@@ -48,6 +48,8 @@ class TrainResult:
     skipped_steps: int
     report: Report
     """Of the evaluation at the end."""
+    failures: tuple[str, ...]
+    """A sentence for each video that was left out."""
 
 
 class Trainer:
@@ -70,8 +72,9 @@ class Trainer:
         if recipe.speed.threads:
             torch.set_num_threads(recipe.speed.threads)
         self.clips, self.sequences = build_data(recipe)
-        self.model = build_model(recipe, len(self.clips.labels)).to(self.device)
-        self.card = build_card(recipe, self.model, self.clips.labels)
+        model, self.start = build_model(recipe, len(self.clips.labels))
+        self.model = model.to(self.device)
+        self.card = build_card(recipe, self.model, self.clips.labels, self.start)
         self.optimizer = make_optimizer(self.model, recipe.optim)
         self.ema = AveragedWeights(self.model, recipe.optim.ema) if recipe.optim.ema else None
         self.buffers = [b for b in self.model.buffers() if b.is_floating_point()]
@@ -84,6 +87,7 @@ class Trainer:
         self.skipped_in_a_row = 0
         self.best = -1.0
         self.report: Report | None = None
+        self.failures: list[str] = []
         self.throughput = Throughput(clock or MonotonicClock())
         self.clock = clock or MonotonicClock()
         if saved is not None:
@@ -104,13 +108,23 @@ class Trainer:
             pin_memory=self.device.type == "cuda",
         )
         with _stop_requests() as stop, make_reporter(self.total_steps, self.step) as reporter:
-            for failures in (self.clips.failures, self.sequences.failures):
-                if failures:
-                    reporter.say(describe_failures(failures))
+            if self.start and not self.step:
+                self.journal.write({"step": 0, "start": self.start.summary()})
+                reporter.say(self.start.sentence())
+            self._tell_failures(reporter)
             self._train(loader, stop, reporter)
             report = self.report or self._evaluate(reporter)
         write_report(report, self.folder, title=self.recipe.model.preset)
-        return TrainResult(self.folder, self.step, self.skipped, report)
+        return TrainResult(self.folder, self.step, self.skipped, report, tuple(self.failures))
+
+    def _tell_failures(self, reporter: Reporter) -> None:
+        """Record and say which videos were left out, as soon as it is known."""
+        known = (*self.clips.failures, *self.sequences.failures)
+        new = [failure for failure in known if failure not in self.failures]
+        if new:
+            self.failures += new
+            self.journal.write({"step": self.step, "failures": new})
+            reporter.say(describe_failures(new))
 
     def _train(
         self, loader: Iterator[tuple[Tensor, Tensor]], stop: list[int], reporter: Reporter
@@ -217,6 +231,7 @@ class Trainer:
         self.report = report
         self.journal.write({"step": self.step, "eval": report.summary()})
         reporter.say(f"step {self.step}: {report.sentence()}")
+        self._tell_failures(reporter)
         if self.recipe.eval.keep_best and report.top1 > self.best:
             self.best = report.top1
             self._save("best")

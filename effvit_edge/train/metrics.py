@@ -121,7 +121,20 @@ class Report:
             figures["first_window_top1"] = round(self.near_right / self.long_sequences, 4)
             figures["ten_windows_top1"] = round(self.far_right / self.long_sequences, 4)
             figures["long_sequences"] = self.long_sequences
+        if self.note():
+            figures["note"] = self.note()
         return figures
+
+    def note(self) -> str:
+        """What to know of a stream that forgets: ten windows in, over a point worse; else empty."""
+        lost = self.near_right - self.far_right
+        if 100 * lost <= self.long_sequences:
+            return ""
+        return (
+            f"ten windows in is {100 * lost / self.long_sequences:.1f} points worse than the "
+            f"first window ({self.far_right} right instead of {self.near_right}, of "
+            f"{self.long_sequences}); longer training clips (input.frames) may help"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON values."""
@@ -134,6 +147,11 @@ class Report:
         }
 
     def sentence(self) -> str:
+        """The figures in a few words, with the note where there is one."""
+        note = self.note()
+        return self.headline() + (f". Note: {note}" if note else "")
+
+    def headline(self) -> str:
         """The figures in a few words."""
         figures = self.summary()
         text = f"top-1 {figures['top1']:.1%} of {figures['sequences']}"
@@ -165,7 +183,7 @@ def draw_confusion(report: Report, path: Path, title: str = "") -> None:
     axes.set_yticks(range(count), report.labels)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    axes.set_title(f"{title}\n{report.sentence()}".strip(), fontsize=9)
+    axes.set_title(f"{title}\n{report.headline()}".strip(), fontsize=9)
     if count <= 30:
         for row, column in zip(*np.nonzero(report.confusion), strict=True):
             color = "white" if shares[row, column] > 0.5 else "black"

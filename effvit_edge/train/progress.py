@@ -67,10 +67,10 @@ class Reporter(Protocol):
         ...
 
 
-class QuietReporter:
-    """Shows nothing: for pipes and tests."""
+class LineReporter:
+    """Only what is worth keeping, a line each on stderr: for pipes and logs."""
 
-    def __enter__(self) -> QuietReporter:
+    def __enter__(self) -> LineReporter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +83,9 @@ class QuietReporter:
         """Nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Print a line."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 class BarReporter:
@@ -133,7 +135,7 @@ class BarReporter:
 
 
 def make_reporter(total_steps: int, first_step: int) -> Reporter:
-    """A bar on a terminal, silence in a pipe."""
+    """A bar on a terminal, lines in a pipe."""
     if sys.stderr.isatty():
         return BarReporter(total_steps, first_step)
-    return QuietReporter()
+    return LineReporter()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
-from effvit_edge.core.card import Preprocess
+from effvit_edge.core.card import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.train import schema
 
@@ -48,8 +48,8 @@ class InputRecipe:
     state; centred ones take exactly ``model.num_frames``."""
     resize: Literal["short_side", "squash", "letterbox"] = "short_side"
     crop_ratio: float = 1.0
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
     def preprocess(self) -> Preprocess:
         """The card's preprocessing section."""
@@ -94,10 +94,13 @@ class VideosData:
     """Filters of evaluation rows. With neither filter, ``eval_share`` of each class is held out."""
     eval_share: float = 0.2
     cache_gb: float = 2.0
-    """Decode once into memory up to this size; beyond it every clip is decoded when used."""
+    """Decode once into memory up to this size, training videos first, evaluation videos into what
+    they leave; beyond it every clip is decoded when used."""
     scale: tuple[float, float] = (0.4, 1.0)
     """Area of the random crop, as a share of the frame."""
     aspect: tuple[float, float] = (0.75, 1.333)
+    """Shape of the random crop, width over height: relative to the input's for ``short_side``, to
+    the whole frame's for ``squash`` and ``letterbox``."""
     flip: float = 0.5
     """Probability of mirroring. 0 where direction is the label."""
     color: float = 0.3
@@ -185,11 +188,25 @@ class Recipe:
         return result
 
     def hash(self) -> str:
-        """Digest of what decides the result: all but ``speed``, ``output`` and ``eval``."""
-        return hashlib.sha256(json.dumps(self.deciding(), sort_keys=True).encode()).hexdigest()
+        """Digest of what decides the result, wherever its files lie: see :meth:`portable`."""
+        return hashlib.sha256(json.dumps(self.portable(), sort_keys=True).encode()).hexdigest()
+
+    def portable(self) -> dict[str, Any]:
+        """The sections that decide the weights, without a place on this machine.
+
+        ``data.root`` is left out; ``model.init`` and an absolute ``data.csv`` keep their name only.
+        """
+        sections = self.deciding()
+        data, model = sections["data"], sections["model"]
+        data.pop("root", None)
+        if data.get("csv") and Path(data["csv"]).is_absolute():
+            data["csv"] = Path(data["csv"]).name
+        if model["init"]:
+            model["init"] = Path(model["init"]).name
+        return sections
 
     def deciding(self) -> dict[str, Any]:
-        """The sections that decide the weights."""
+        """The sections that decide the weights, as they were given."""
         keep = ("model", "input", "data", "optim", "seed")
         return {key: value for key, value in self.to_dict().items() if key in keep}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,19 @@ def test_unreadable_videos_alone_are_an_error(
             (tmp_path / "clips" / label / f"{number}.mp4").write_text("no film", encoding="utf-8")
     assert train(tmp_path / "clips", tmp_path / "run") == 2
     assert "None of 2 videos can be decoded" in capsys.readouterr().err
+
+
+def test_a_video_left_out_is_told_in_a_pipe_and_in_json(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "clips"
+    shutil.copytree(clips, own)
+    (own / "dark" / "1.mp4").write_text("no film", encoding="utf-8")
+    assert train(own, tmp_path / "run", "optim.steps=1") == 0
+    captured = capsys.readouterr()
+    (failure,) = json.loads(captured.out)["failures"]
+    assert "1.mp4" in failure
+    assert f"1 videos left out. {failure}" in captured.err
 
 
 def test_eval_filters_the_rows_of_a_csv(

@@ -8,7 +8,6 @@ import pytest
 from effvit_edge.core.card import Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame
-from effvit_edge.data.augment import draw_augmentation
 from effvit_edge.data.decode import read_frames
 from effvit_edge.data.listing import Video, VideoList, list_folder
 from effvit_edge.data.loader import batches
@@ -127,33 +126,6 @@ def test_all_frames_of_a_clip_are_augmented_alike(tmp_path: Path) -> None:
     assert len({first.tobytes() for first in firsts}) == 8
 
 
-def test_no_augmentation_is_the_middle_of_the_picture() -> None:
-    frame = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    nothing = {"scale": (1.0, 1.0), "aspect": (1.0, 1.0), "flip": 0.0, "color": 0.0}
-    draw = draw_augmentation(np.random.default_rng(1), (16, 16), (16, 16), **nothing)  # type: ignore[arg-type]
-    assert np.abs(draw.apply(frame, 16, 16).astype(int) - frame).max() <= 1
-    mirror = draw_augmentation(
-        np.random.default_rng(1),
-        (16, 16),
-        (16, 16),
-        **{**nothing, "flip": 1.0},  # type: ignore[arg-type]
-    )
-    assert np.abs(mirror.apply(frame, 16, 16).astype(int) - frame[:, ::-1]).max() <= 1
-
-
-@pytest.mark.parametrize("frame_hw", [(100, 100), (10, 300), (300, 10), (1, 1)])
-def test_a_crop_lies_inside_any_frame(frame_hw: tuple[int, int]) -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        draw = draw_augmentation(
-            rng, frame_hw, (16, 32), scale=(0.1, 1.0), aspect=(0.5, 2.0), flip=0.5, color=0.3
-        )
-        assert draw.crop_height > 0 and draw.top + draw.crop_height <= frame_hw[0]
-        assert draw.crop_width > 0 and draw.left + draw.crop_width <= frame_hw[1]
-        assert min(draw.top, draw.left) >= 0
-    assert draw.apply(np.zeros((*frame_hw, 3), np.uint8), 16, 32).shape == (16, 32, 3)
-
-
 def test_evaluation_sees_the_frames_as_the_device_does(folder: Path) -> None:
     sequences = VideoSequences(list_folder(folder), SPEC, fps=25.0, cache_bytes=10**9)
     items = list(sequences)
@@ -186,6 +158,7 @@ def test_unreadable_files_are_named_and_left_out(broken: VideoList) -> None:
 def test_outside_memory_another_video_of_the_class_stands_in(broken: VideoList) -> None:
     clips = make_clips(broken, cache_bytes=0)
     assert {int(clips[number][1][0]) for number in range(6)} == {0, 1}
+    assert len(clips.failures) == 2 and "x.mp4" in "".join(clips.failures)
     rotten = VideoList(broken.labels, broken.videos[:2])
     with pytest.raises(InputError, match="of class 'a' cannot be decoded"):
         [make_clips(rotten, cache_bytes=0)[number] for number in range(2)]
@@ -198,6 +171,22 @@ def test_an_error_in_a_worker_is_the_datasets_own_sentence(broken: VideoList, wo
     with pytest.raises(InputError) as caught:
         next(stream)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_worker_leaves_out_is_known_outside_it(broken: VideoList, workers: int) -> None:
+    clips = make_clips(broken, cache_bytes=0)
+    assert not clips.failures
+    assert len(list(batches(clips, batch_size=6, first_step=0, last_step=2, workers=workers))) == 2
+    assert len(clips.failures) == 2
+
+
+def test_the_budget_is_never_exceeded(folder: Path) -> None:
+    one = make_clips(list_folder(folder)).source.frames(0).nbytes
+    for budget in (0, one - 1, one, 2 * one + 1):
+        source = make_clips(list_folder(folder), cache_bytes=budget).source
+        assert source.kept_bytes == budget // one * one
+        assert all(len(source.frames(index)) == 12 for index in range(4))
 
 
 def test_nothing_but_unreadable_files_is_an_error(broken: VideoList) -> None:

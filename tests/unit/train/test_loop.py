@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 import torch
 
 from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.data.videos import VideoClips, VideoSequences
+from effvit_edge.train.build import build_data
 from effvit_edge.train.checkpoint import load_model
 from effvit_edge.train.journal import Journal, read_journal
 from effvit_edge.train.loop import Trainer
+from effvit_edge.train.metrics import Report
 from effvit_edge.train.optim import learning_rate
 from tests.unit.train.recipes import MODEL, tiny_recipe
+from tests.videos import grey_frames, write_video
 
 
 def losses(folder: Path) -> list[float]:
@@ -143,19 +148,116 @@ def test_an_unknown_keyword_of_the_network_is_named(tmp_path: Path) -> None:
         Trainer(tiny_recipe(tmp_path, model={"options": {"windo": 3}}))
 
 
+@pytest.fixture
+def own_clips(tmp_path: Path) -> Path:
+    """Two classes of grey videos, and a file that is none."""
+    for label in ("dark", "light"):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for number in range(2):
+            write_video(tmp_path / "clips" / label / f"{number}.mp4", grey_frames(12))
+    (tmp_path / "clips" / "dark" / "0.mp4").write_text("no film", encoding="utf-8")
+    return tmp_path / "clips"
+
+
 def test_training_starts_from_a_checkpoint_of_other_classes(
-    uninterrupted: Path, tmp_path: Path
+    uninterrupted: Path, own_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = Trainer(tiny_recipe(tmp_path / "a", model={"init": str(uninterrupted)}))
+    data = {"kind": "videos", "root": str(own_clips), "eval_share": 0.5}
+    model = {"init": str(uninterrupted), "options": {**MODEL["options"], "eps": 1e-3}}
+    recipe = tiny_recipe(tmp_path / "a", model=model, data=data, optim={"steps": 1})
+    trainer = Trainer(recipe)
     source, _ = load_model(uninterrupted)
-    weights, own = source.state_dict(), other.model.state_dict()
-    assert all(torch.equal(own[name], weights[name]) for name in own)
+    weights, own = source.state_dict(), trainer.model.state_dict()
+    classifier = {"head.classifier.weight", "head.classifier.bias"}
+    assert own["head.classifier.bias"].shape == (2,)
+    assert all(torch.equal(own[name], weights[name]) for name in own if name not in classifier)
+
+    result = trainer.run()
+    _, card = load_model(tmp_path / "a")
+    start = card.provenance["start"]
+    assert set(start["initial"]) == set(start["skipped"]) == classifier
+    assert (start["source"], start["eps"]) == (uninterrupted.name, 1e-5)
+    assert str(tmp_path.parent) not in card.to_json()
+    said = capsys.readouterr().err
+    assert "Random start: head.classifier.weight ((9, 16) in the source and (2, 16)" in said
+    assert "eps=1e-05, the network has eps=0.001" in said
+
+    assert len(result.failures) == 1 and "0.mp4" in result.failures[0]
+    assert "1 videos left out" in said
+    records = read_journal(tmp_path / "a" / "metrics.jsonl")
+    assert [r["failures"] for r in records if "failures" in r] == [list(result.failures)]
+    assert [r["start"]["loaded"] for r in records if "start" in r] == [len(own) - 2]
+
+
+def test_an_image_checkpoint_says_what_it_gave(uninterrupted: Path, tmp_path: Path) -> None:
+    image = Trainer(tiny_recipe(tmp_path / "image", model={"preset": "efficientvit_b0"}))
+    image._save("last")
+    model = {
+        "init": str(tmp_path / "image"),
+        "options": {"head_widths": [16, 24], "temporal_kernels": [3] * 5},
+    }
+    video = Trainer(tiny_recipe(tmp_path / "video", model=model))
+    assert video.start is not None and video.start.eps == 1e-5
+    kept = set(video.start.initial)
+    assert kept and all(name.startswith(("head.hidden", "head.norm", "head.cl")) for name in kept)
+
+
+def test_another_network_is_no_start(uninterrupted: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of another network"):
         Trainer(
             tiny_recipe(
                 tmp_path / "b", model={"init": str(uninterrupted), "preset": "efficientvit3d_b1"}
             )
         )
+
+
+def test_bfloat16_trains(tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe(tmp_path, speed={"autocast": "bf16"}))
+    kinds = set()
+    layer = next(m for m in trainer.model.modules() if isinstance(m, torch.nn.Linear))
+    layer.register_forward_hook(lambda _module, _inputs, output: kinds.add(output.dtype))
+    clips, labels = (torch.as_tensor(x)[None].repeat_interleave(2, 0) for x in trainer.clips[0])
+    record = trainer._one_step(clips, labels)
+    assert "skipped" not in record and record["loss"] > 0
+    assert kinds == {torch.bfloat16}
+    assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+
+
+def test_the_best_checkpoint_is_kept_where_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top1 = iter([0.2, 0.6, 0.4])
+    monkeypatch.setattr(Report, "top1", property(lambda _self: next_of(top1)))
+    held: dict[str, float] = {}
+
+    def next_of(values: Iterator[float]) -> float:
+        step = str(trainer.step)
+        if step not in held:
+            held[step] = next(values)
+        return held[step]
+
+    trainer = Trainer(
+        tiny_recipe(tmp_path, optim={"steps": 3}, eval={"every": 1, "keep_best": True})
+    )
+    trainer.run()
+    _, best = load_model(tmp_path)
+    _, last = load_model(tmp_path / "last")
+    assert (best.provenance["steps"], last.provenance["steps"]) == (2, 3)
+    assert best.provenance["metrics"]["top1"] == 0.6
+
+
+def test_one_budget_holds_training_then_evaluation_videos(own_clips: Path, tmp_path: Path) -> None:
+    def kept(gigabytes: float) -> tuple[int, int]:
+        data = {"kind": "videos", "root": str(own_clips), "eval_share": 0.5}
+        clips, sequences = build_data(tiny_recipe(tmp_path, data={**data, "cache_gb": gigabytes}))
+        assert isinstance(clips, VideoClips) and isinstance(sequences, VideoSequences)
+        return clips.source.kept_bytes, sequences.source.kept_bytes
+
+    train, evaluation = kept(1.0)
+    assert min(train, evaluation) > 0
+    first, left = kept((train + evaluation - 1) * 1e-9)
+    assert first == train and left < evaluation
+    assert kept(0.0) == (0, 0)
 
 
 def test_it_learns_four_real_clips_by_heart(test_data: Path, tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ def test_long_sequences_tell_the_first_window_from_the_tenth() -> None:
     assert figures["long_sequences"] == 1
 
 
+@pytest.mark.parametrize(("forgets", "noted"), [(0, False), (1, False), (2, True)])
+def test_a_stream_that_forgets_by_more_than_a_point_is_noted(forgets: int, noted: bool) -> None:
+    report = Report(("a", "b"), window_frames=2, per_frame=True)
+    for number in range(100):
+        last = 1 if number < forgets else 0
+        report.add("long", answers(*[0] * 19, last, of=2), labels(*[0] * 20))
+    assert ("note" in report.summary()) is noted
+    assert ("2.0 points worse than the first window" in report.sentence()) is noted
+
+
 def test_class_means_and_majority() -> None:
     report = Report(("a", "b", "c"), window_frames=1, per_frame=False)
     for truth, answer in ((0, 0), (0, 0), (0, 1), (1, 1)):

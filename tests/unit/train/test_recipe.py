@@ -97,3 +97,22 @@ def test_the_hash_is_of_what_decides_the_result(tmp_path: Path) -> None:
     assert all(load_recipe(path, [override]).hash() == base for override in same)
     other = ["optim.lr=0.5", "seed=1", "input.fps=12", "data.textures=3", "model.causal=false"]
     assert all(load_recipe(path, [override]).hash() != base for override in other)
+
+
+def test_hash_and_card_form_do_not_know_where_things_lie(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    here, there = (
+        load_recipe(
+            path,
+            [
+                f"data={{kind: videos, root: {folder}/clips, csv: {folder}/rows.csv}}",
+                f"model.init={folder}/b0.pt",
+            ],
+        )
+        for folder in ("/home/me", "/mnt/disk")
+    )
+    assert here.hash() == there.hash()
+    assert here.deciding() != there.deciding()
+    assert "/" not in str(here.portable())
+    assert here.portable()["model"]["init"] == "b0.pt"
+    assert load_recipe(path, ["model.init=b1.pt"]).hash() != load_recipe(path).hash()
