@@ -21,7 +21,7 @@ def test_the_json_has_exact_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == 0
     image, video = json.loads(capsys.readouterr().out)
     assert (image["name"], image["parameters"]) == (IMAGE, 3_410_008)
-    assert image["macs_per_frame"] == pytest.approx(0.102e9, rel=0.02)
+    assert image["macs_per_frame"] == pytest.approx(0.10e9, rel=0.01)  # as published
     assert image["state_bytes"] is None
     assert video["name"] == VIDEO
     assert video["macs_per_clip"] == pytest.approx(8 * video["macs_per_frame"], rel=0.02)
