@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def command(
     records = _record_sink(source, refs, jsonl)
     model_path = find_model(model)
     written = [] if jsonl == _STANDARD_OUTPUT else [_jsonl_path(source, refs, jsonl)]
-    _refuse_to_overwrite(refs, model_path, [*(videos or {}).values(), *written])
+    _check_outputs(refs, model_path, [*(videos or {}).values(), *written])
     several = Path(source).is_dir()
     with open_session(model_path, provider, threads) as session:
         labeller = Labeller(session, topk, stride)
@@ -168,16 +169,22 @@ def _video_paths(source: str, refs: Sequence[SourceRef], video: str | None) -> M
             raise InputError(f"The annotated video is an MP4 file, and {path} ends otherwise.")
         return {refs[0].uri: path}
     folder = Path(video) if video else Path(f"{_base_name(source, refs)}.labelled")
-    taken: set[Path] = set()
-    paths: dict[str, Path] = {}
-    for ref in refs:
-        name = Path(ref.name)
-        path = folder / name.with_suffix(".mp4")
-        if path in taken:  # another file differs in its ending only
-            path = folder / name.with_name(f"{name.name}.mp4")
-        taken.add(path)
-        paths[ref.uri] = path
-    return paths
+    names = _video_names([ref.name for ref in refs])
+    return {ref.uri: folder / name for ref, name in zip(refs, names, strict=True)}
+
+
+def _video_names(names: Sequence[str]) -> list[str]:
+    """``a.mkv`` becomes ``a.mp4``; where another would, too, both keep their ending."""
+    plain = [Path(name).with_suffix(".mp4").as_posix() for name in names]
+    while True:
+        counts = Counter(plain)
+        clear = [
+            new if counts[new] == 1 else f"{name}.mp4"
+            for name, new in zip(names, plain, strict=True)
+        ]
+        if clear == plain:
+            return clear
+        plain = clear
 
 
 def _base_name(source: str, refs: Sequence[SourceRef]) -> str:
@@ -187,19 +194,25 @@ def _base_name(source: str, refs: Sequence[SourceRef]) -> str:
     return Path(refs[0].name).stem
 
 
-def _refuse_to_overwrite(refs: Sequence[SourceRef], model: Path, outputs: Sequence[Path]) -> None:
-    """Keep what is read from being written to, also while an output has its partial name."""
-    from effvit_edge.sinks import partial_path
+def _check_outputs(refs: Sequence[SourceRef], model: Path, outputs: Sequence[Path]) -> None:
+    """See that each output can be written, and replaces nothing that is read or written, too.
 
-    read = {Path(ref.uri).resolve(): "a source" for ref in refs}
-    read[model.resolve()] = "the model"
+    Outputs are looked at under their partial names as well.
+    """
+    from effvit_edge.sinks import check_place, partial_path
+
+    used = {Path(ref.uri).resolve(): "a source" for ref in refs}
+    used[model.resolve()] = "the model"
     for output in outputs:
-        for path in (output, partial_path(output)):
-            kind = read.get(path.resolve())
+        names = (output, partial_path(output))
+        for path in names:
+            kind = used.get(path.resolve())
             if kind:
                 raise InputError(
                     f"{path} is {kind}, and writing {output} would replace it. Give another name."
                 )
+        check_place(output)
+        used.update({path.resolve(): "another output" for path in names})
 
 
 def _exit_code(report: RunReport, several: bool) -> int:

@@ -1,6 +1,6 @@
 """Where labels go: JSONL, annotated video, memory."""
 
-from effvit_edge.sinks.base import PictureSink, RecordSink, partial_path
+from effvit_edge.sinks.base import PictureSink, RecordSink, check_place, partial_path
 from effvit_edge.sinks.jsonl import JsonlFileSink, JsonlStreamSink
 from effvit_edge.sinks.memory import MemorySink
 from effvit_edge.sinks.video import VideoSink
@@ -12,5 +12,6 @@ __all__ = [
     "PictureSink",
     "RecordSink",
     "VideoSink",
+    "check_place",
     "partial_path",
 ]

@@ -66,16 +66,34 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
+def check_place(path: Path) -> None:
+    """See whether a file could be written, and write nothing.
+
+    Raises:
+        InputError: something that is no regular file has the name.
+        EnvironmentFault: its folder cannot be made, or not be written to.
+    """
+    with writing(path):
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "not a regular file"
+            raise InputError(f"Cannot write {path}: it is {kind}. Give the name of a file.")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        if not there.is_dir():
+            raise EnvironmentFault(f"Cannot write {path}: {there} is not a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise EnvironmentFault(
+            f"Cannot write {path}: no permission to write in {there}. Give another place."
+        )
+
+
 def prepare(path: Path) -> Path:
     """Make the folder of a file to be written, and return the file's partial name.
 
     Raises:
         InputError: something that is no regular file has the name.
-        EnvironmentFault: the folder cannot be made.
+        EnvironmentFault: the folder cannot be made, or not be written to.
     """
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a regular file"
-        raise InputError(f"Cannot write {path}: it is {kind}. Give the name of a file.")
+    check_place(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     return partial_path(path)

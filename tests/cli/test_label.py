@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from effvit_edge.cli.label import _video_names
 from effvit_edge.cli.main import main
 from effvit_edge.core.video import Picture, VideoReader
 from tests.tiny_models import tiny_card, write_model
@@ -141,7 +142,7 @@ def test_a_folder_gives_one_jsonl_and_a_video_each(label: Label, tmp_path: Path)
     (folder / "notes.txt").touch()
     assert label(folder)[0] == 0
     assert names() == [
-        "clips.labelled/b.mp4",  # of b.mkv, which comes first
+        "clips.labelled/b.mkv.mp4",
         "clips.labelled/b.mp4.mp4",
         "clips.labelled/inner/a.mp4",
         "clips.labels.jsonl",
@@ -153,6 +154,21 @@ def test_a_folder_gives_one_jsonl_and_a_video_each(label: Label, tmp_path: Path)
         *["inner/a.mp4"] * 2,
     ]
     assert [record["window_fill"] for record in records] == [0.25, 0.5] * 3
+
+
+@pytest.mark.parametrize(
+    ("sources", "videos"),
+    [
+        (["a.mkv", "b.mp4"], ["a.mp4", "b.mp4"]),
+        (["a.avi", "a.mkv", "a.mp4", "b.mkv"], ["a.avi.mp4", "a.mkv.mp4", "a.mp4.mp4", "b.mp4"]),
+        (["a.mkv", "a.mkv.mp4", "a.mp4"], ["a.mkv.mp4", "a.mkv.mp4.mp4", "a.mp4.mp4"]),
+        (["x/a.mkv", "y/a.mp4"], ["x/a.mp4", "y/a.mp4"]),
+    ],
+)
+def test_videos_whose_names_would_collide_keep_their_endings(
+    sources: list[str], videos: list[str]
+) -> None:
+    assert _video_names(sources) == videos
 
 
 def test_a_second_run_over_the_current_folder_skips_its_own_videos(
@@ -300,6 +316,44 @@ def test_a_source_with_the_name_of_the_default_records_is_kept(label: Label, nam
     code, _, err = label("b", "--no-video")
     assert (code, f"{name} is a source" in err) == (2, True)
     assert film.read_bytes() == before
+
+
+@pytest.mark.parametrize("jsonl", ["same.mp4", "./same.mp4", "same.partial.mp4"])
+def test_two_outputs_never_share_a_file(label: Label, tmp_path: Path, jsonl: str) -> None:
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(4))
+    code, out, err = label(clip, "--video", "same.mp4", "--jsonl", jsonl)
+    assert (code, out, names()) == (2, "", [])
+    assert len(err.splitlines()) == 1
+    assert "is another output" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--jsonl", "folder", "--no-video"], 2, "Cannot write folder: it is a folder"),
+        (["--video", "folder.mp4"], 2, "Cannot write folder.mp4: it is a folder"),
+        (["--jsonl", "file/a.jsonl"], 3, "file is not a folder"),
+        (["--video", "closed/inner/a.mp4"], 3, "closed. Give another place"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_told_before_any_work(
+    label: Label,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    told: str,
+) -> None:
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(4))
+    for folder in ("folder", "folder.mp4", "closed"):
+        Path(folder).mkdir()
+    Path("file").touch()
+    # A superuser may write anywhere, so the modes of folders would not do.
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "closed")
+    done, out, err = label(clip, *arguments)
+    assert (done, out, names()) == (code, "", ["file"])
+    assert len(err.splitlines()) == 1
+    assert told in err
 
 
 def test_the_model_is_never_written_over(label: Label, tmp_path: Path) -> None:
