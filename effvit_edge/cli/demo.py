@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from effvit_edge.cli.label import find_model, require_parts
-from effvit_edge.cli.progress import TerminalWatcher, film_progress, stopping_on_signals
+from effvit_edge.cli.progress import (
+    TerminalWatcher,
+    counted,
+    film_progress,
+    model_line,
+    stopping_on_signals,
+)
 from effvit_edge.core.errors import INTERRUPTED, InputError
 from effvit_edge.core.files import atomic_path
 
@@ -53,7 +59,7 @@ def command(output: Path, model: str | None, seed: int, as_json: bool) -> int:
     film = output / "film.mp4"
     with open_session(model_path) as session:
         _check_labels(session.card.labels, model_path)
-        click.echo(f"{model_path}: {session.provider_report}", err=True)
+        click.echo(model_line(model_path, session, in_full=False), err=True)
         truth = render(film, seed)
         with atomic_path(output / "truth.jsonl") as path:
             path.write_text("".join(json.dumps(asdict(shown)) + "\n" for shown in truth))
@@ -135,7 +141,8 @@ def _figures(score: FilmScore) -> dict[str, object]:
 
 def _show(score: FilmScore, report: RunReport, output: Path) -> None:
     fps = report.frames / report.seconds if report.seconds else 0.0
-    click.echo(f"{report.frames} frames, {report.decisions} labels, {fps:.0f} frames/s")
+    frames, labels = counted(report.frames, "frame"), counted(report.decisions, "label")
+    click.echo(f"{frames}, {labels}, {fps:.0f} frames/s")
     click.echo("")
     click.echo("accuracy          at the end of each motion   from its second second on")
     for label, settled in score.settled_by_label.items():

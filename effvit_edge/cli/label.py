@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from effvit_edge.cli.progress import TerminalWatcher, stopping_on_signals
+from effvit_edge.cli.progress import TerminalWatcher, counted, model_line, stopping_on_signals
 from effvit_edge.core.errors import INTERRUPTED, EdgeError, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.runtime import PROVIDERS
@@ -100,6 +101,7 @@ def command(
         raise click.UsageError("--json and --jsonl - cannot both have standard output.")
     from effvit_edge.live import Labeller, Outputs, label_sources
     from effvit_edge.runtime import open_session
+    from effvit_edge.sinks import ReaderGone
     from effvit_edge.sources import list_sources
 
     require_parts()
@@ -113,11 +115,19 @@ def command(
     with open_session(model_path, provider, threads) as session:
         labeller = Labeller(session, topk, stride)
         outputs = Outputs(records, None if videos is None else lambda ref: videos[ref.uri])
-        with TerminalWatcher(several) as watcher, stopping_on_signals(watcher):
-            watcher.note(f"{model_path}: {session.provider_report}")
-            report = label_sources(refs, labeller, outputs, watcher)
+        headline = model_line(model_path, session, in_full=_is_given("provider"))
+        with TerminalWatcher(several, headline) as watcher, stopping_on_signals(watcher):
+            try:
+                report = label_sources(refs, labeller, outputs, watcher)
+            except ReaderGone:  # as with "| head": it has what it wanted
+                return 0
         _show(report, model_path, session, as_json, err=jsonl == _STANDARD_OUTPUT)
     return _exit_code(report, several)
+
+
+def _is_given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not ParameterSource.DEFAULT
 
 
 def require_parts() -> None:
@@ -235,22 +245,23 @@ def _show(report: RunReport, model: Path, session: Session, as_json: bool, err: 
     if not report.frames:
         return
     fps = report.frames / report.seconds if report.seconds else 0.0
-    many = f"{len(report.sources)} sources, " if len(report.sources) > 1 else ""
-    click.echo(
-        f"{many}{report.frames} frames, {report.decisions} labels, {fps:.1f} frames/s", err=err
-    )
+    sources = counted(len(report.sources), "source")
+    many = f"{sources}, " if len(report.sources) > 1 else ""
+    frames, labels = counted(report.frames, "frame"), counted(report.decisions, "label")
+    click.echo(f"{many}{frames}, {labels}, {fps:.1f} frames/s", err=err)
     if report.failures:
-        click.echo(f"{len(report.failures)} of {len(report.sources)} sources failed", err=err)
+        click.echo(f"{len(report.failures)} of {sources} failed", err=err)
     if report.lost:
-        click.echo(f"{report.lost} frames lost", err=err)
+        click.echo(f"{counted(report.lost, 'frame')} lost", err=err)
     if report.damaged:
-        click.echo(f"{report.damaged} frames damaged", err=err)
-    if report.jsonl:
+        click.echo(f"{counted(report.damaged, 'frame')} damaged", err=err)
+    if report.jsonl and report.jsonl not in report.kept:
         click.echo(f"labels  {report.jsonl}", err=err)
-    if len(report.videos) > _LISTED_VIDEOS:
-        click.echo(f"videos  {len(report.videos)} in {_common_folder(report.videos)}", err=err)
+    videos = [path for path in report.videos if path not in report.kept]
+    if len(videos) > _LISTED_VIDEOS:
+        click.echo(f"videos  {len(videos)} in {_common_folder(videos)}", err=err)
     else:
-        for path in report.videos:
+        for path in videos:
             click.echo(f"video   {path}", err=err)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,10 +18,12 @@ from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.live.decision import Decision
 from effvit_edge.live.watch import Watcher
+from effvit_edge.runtime.onnxrt import short_report
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from effvit_edge.runtime import Session
     from effvit_edge.sources import Frame, Source
 
 _REFRESH_SECONDS = 0.1
@@ -35,10 +37,11 @@ class TerminalWatcher(Watcher):
     Args:
         several: whether there is more than one source; the failure of a single one is the
             command's own error, and not told here.
+        headline: told once, with the first frame: bad input is then told alone.
         clock: for frames per second.
     """
 
-    def __init__(self, several: bool, clock: Clock | None = None) -> None:
+    def __init__(self, several: bool, headline: str = "", clock: Clock | None = None) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -52,6 +55,7 @@ class TerminalWatcher(Watcher):
             transient=True,
         )
         self._several = several
+        self._headline = headline
         self._clock = clock or MonotonicClock()
         self._task: TaskID | None = None
         self._stop = False
@@ -82,6 +86,9 @@ class TerminalWatcher(Watcher):
 
     def frame_done(self, frame: Frame, decision: Decision | None) -> None:
         """Move the bar, a few times a second."""
+        if self._headline:
+            self.note(self._headline)
+            self._headline = ""
         self._frames += 1
         if decision is not None:
             self._label = f"{decision.label} {decision.score:.0%}"
@@ -114,6 +121,23 @@ class TerminalWatcher(Watcher):
         self._stop = True
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 frame``, ``2 frames``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def model_line(model: Path, session: Session, in_full: bool) -> str:
+    """What runs the model, for people.
+
+    Args:
+        model: its file.
+        session: it, opened.
+        in_full: also tell that a faster provider is not built in, which few can change.
+    """
+    report = session.provider_report
+    return f"{model}: {report if in_full else short_report(report)}"
+
+
 def shorten(name: str) -> str:
     """The end of a path, where a line of 80 columns has room for no more."""
     last = PurePath(name).name or name
@@ -142,7 +166,9 @@ def stopping_on_signals(watcher: TerminalWatcher) -> Iterator[None]:
 
 
 def film_progress(frames: Iterable[_T], total: int) -> Iterator[_T]:
-    """Pass frames on as they are rendered, with a bar on a terminal."""
+    """Pass frames on as they are rendered, with a bar on a terminal and a line elsewhere."""
     console = Console(stderr=True)
     disable = not console.is_terminal
+    if disable:
+        click.echo("Rendering the film, then labelling it", err=True)
     yield from track(frames, "rendering", total, console=console, transient=True, disable=disable)

@@ -32,6 +32,8 @@ class RunReport:
     videos: list[Path] = field(default_factory=list)
     jsonl: Path | None = None
     """Where the records are; under a partial name when the run did not come to its end."""
+    kept: list[Path] = field(default_factory=list)
+    """Those of the files that have a partial name, which the watcher was told."""
     stopped: bool = False
     """Whether someone asked to stop before the end."""
 
@@ -100,7 +102,7 @@ def label_sources(
         report.stopped |= unfinished
     finally:
         if outputs.records:
-            report.jsonl = _close(outputs.records, complete, watcher)
+            report.jsonl = _close(outputs.records, complete, watcher, report)
     return report
 
 
@@ -127,14 +129,17 @@ def _label_one(
             done = label_source(source, labeller, outputs.records, sink, watcher)
             complete = done.complete
         finally:
-            video = _close(sink, complete, watcher)
+            video = _close(sink, complete, watcher, report)
         if video:
             report.videos.append(video)
         return done
 
 
-def _close(sink: RecordSink | PictureSink, complete: bool, watcher: Watcher) -> Path | None:
+def _close(
+    sink: RecordSink | PictureSink, complete: bool, watcher: Watcher, report: RunReport
+) -> Path | None:
     path = sink.close(complete)
     if path and not complete:
+        report.kept.append(path)
         watcher.note(f"What was written before the end is kept as {path}.")
     return path

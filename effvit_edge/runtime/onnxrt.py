@@ -19,6 +19,7 @@ from effvit_edge.runtime.base import CheckedSession, Image, Logits, State
 from effvit_edge.runtime.graph import CARD_KEY, NEXT_PREFIX, TensorSpec, check_graph
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_NOT_BUILT_IN = "this ONNX Runtime is built without it"
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 ONLY_FATAL = 4
 """ONNX Runtime's log level: what matters comes back as an exception."""
@@ -84,17 +85,29 @@ def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
                 f"CUDA was asked for and cannot be used: {refusal}. "
                 f"Install, in the checkout: {install_line('ort-gpu')}, or use --provider cpu."
             )
-        fallback = f" (not CUDA: {refusal})"
+        fallback = _fallback(refusal)
     session = _create(ort, path, [_CPU], threads)
     plural = "" if threads == 1 else "s"
     report = f"ONNX Runtime {ort.__version__} on the CPU, {threads} thread{plural}{fallback}"
     return _checked(session, path, report)
 
 
+def short_report(report: str) -> str:
+    """A session's report without the remark that CUDA is not built in.
+
+    That is so by choice of the package installed. Any other reason is a fault, and stays.
+    """
+    return report.removesuffix(_fallback(_NOT_BUILT_IN))
+
+
+def _fallback(refusal: str) -> str:
+    return f" (not CUDA: {refusal})"
+
+
 def _start_cuda(ort: ModuleType, path: Path, threads: int) -> tuple[Any, str]:
     """A session on CUDA, or None and why there is none."""
     if _CUDA not in ort.get_available_providers():
-        return None, "this ONNX Runtime is built without it"
+        return None, _NOT_BUILT_IN
     try:
         session = _create(ort, path, [_CUDA, _CPU], threads)
     except InputError as error:  # of the model, too: the CPU will say the same of it

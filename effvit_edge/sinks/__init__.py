@@ -1,7 +1,7 @@
 """Where labels go: JSONL, annotated video, memory."""
 
 from effvit_edge.sinks.base import PictureSink, RecordSink, check_place, partial_path
-from effvit_edge.sinks.jsonl import JsonlFileSink, JsonlStreamSink
+from effvit_edge.sinks.jsonl import JsonlFileSink, JsonlStreamSink, ReaderGone
 from effvit_edge.sinks.memory import MemorySink
 from effvit_edge.sinks.video import VideoSink
 
@@ -10,6 +10,7 @@ __all__ = [
     "JsonlStreamSink",
     "MemorySink",
     "PictureSink",
+    "ReaderGone",
     "RecordSink",
     "VideoSink",
     "check_place",

@@ -12,6 +12,10 @@ from effvit_edge.core.errors import EdgeError
 from effvit_edge.sinks.base import finish, partial_path, prepare, writing
 
 
+class ReaderGone(EdgeError):
+    """Whoever read a stream has closed it, and wants no more."""
+
+
 class JsonlFileSink:
     """Writes a file, made when the first record comes.
 
@@ -55,7 +59,7 @@ class JsonlStreamSink:
             self._stream.flush()
         except BrokenPipeError as error:
             _let_go(self._stream)
-            raise EdgeError("Whoever read the records from standard output is gone.") from error
+            raise ReaderGone("Whoever read the records from standard output is gone.") from error
 
     def close(self, complete: bool) -> Path | None:
         """See ``RecordSink.close``; there is no file."""

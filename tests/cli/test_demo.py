@@ -59,7 +59,8 @@ def test_demo_tells_the_accuracy_and_what_to_do_next(
 ) -> None:
     model = write_model(tmp_path / "model.onnx", tiny_card("stream", 15, LABELS))
     assert main(["demo", "-o", str(tmp_path / "demo"), "-m", str(model)]) == 0
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert err.splitlines()[1:] == ["Rendering the film, then labelling it"]
     for label in (*LABELS, "all"):
         assert f"\n  {label} " in out
     assert str(tmp_path / "demo" / "labelled.mp4") in out

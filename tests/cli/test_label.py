@@ -103,6 +103,36 @@ def test_real_variable_frame_rate_is_kept(label: Label, test_data: Path) -> None
     assert stated_times(Path("vfr.labelled.mp4")) == pytest.approx(stated_times(clip), abs=6e-6)
 
 
+def test_one_of_a_kind_is_not_many(label: Label, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(1))
+    assert label(clip)[1].startswith("1 frame, 1 label, ")
+
+
+def test_that_cuda_is_not_built_in_is_told_to_those_who_asked(
+    label: Label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available = lambda: ["CPUExecutionProvider"]  # noqa: E731
+    monkeypatch.setattr("onnxruntime.get_available_providers", available)
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(1))
+    _, out, err = label(clip, "--json")
+    assert "on the CPU" in err
+    assert "CUDA" not in err
+    assert "(not CUDA: this ONNX Runtime is built without it)" in json.loads(out)["provider"]
+    assert "(not CUDA: " in label(clip, "--provider", "auto")[2]
+
+
+def test_a_cuda_that_is_built_in_and_does_not_start_is_always_told(
+    label: Label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
+    monkeypatch.setattr(
+        "effvit_edge.runtime.onnxrt._start_cuda", lambda *_: (None, "it does not start here")
+    )
+    clip = write_video(tmp_path / "clip.mp4", grey_frames(1))
+    assert "(not CUDA: it does not start here)" in label(clip)[2]
+
+
 def test_outputs_can_be_named_and_left_out(label: Label, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", grey_frames(4))
     assert label(clip, "--jsonl", "x/a.jsonl", "--video", "y/b.mp4")[0] == 0
@@ -190,7 +220,8 @@ def test_bad_input_is_one_sentence_and_exit_2(label: Label, tmp_path: Path, kind
     path = write_bad_inputs(tmp_path)[kind]
     code, out, err = label(path)
     assert (code, out, names()) == (2, "", [])
-    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
     assert str(path) in line
     assert "Unexpected" not in line
 
@@ -419,20 +450,22 @@ class Run:
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.01)
 
-    def end(self, number: int) -> tuple[int, str]:
+    def end(self, number: int) -> tuple[int, str, str]:
         self.process.send_signal(number)
-        _, err = self.process.communicate()
-        return self.process.returncode, err
+        out, err = self.process.communicate()
+        return self.process.returncode, out, err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_closes_the_files_and_exits_130(tmp_path: Path, number: int) -> None:
     run = Run(tmp_path, "--jsonl", "film.jsonl", "--video", "film.mp4")
     run.wait_for_records(20)
-    code, err = run.end(number)
+    code, out, err = run.end(number)
     assert code == 130
     assert "kept as film.partial.jsonl" in err
     assert "kept as film.partial.mp4" in err
+    (line,) = out.splitlines()
+    assert line.endswith("frames/s")  # and not where the files are, once more
     assert not (tmp_path / "film.jsonl").exists()
     assert not (tmp_path / "film.mp4").exists()
     records = read_records(tmp_path / "film.partial.jsonl")
@@ -460,6 +493,6 @@ def test_a_reader_of_the_records_that_goes_away_ends_the_run(tmp_path: Path) -> 
     assert run.process.stderr is not None
     err = run.process.stderr.read()
     run.process.stderr.close()
-    assert run.process.wait() == 1
-    assert "is gone" in err
-    assert "Traceback" not in err
+    assert run.process.wait() == 0
+    (line,) = err.splitlines()
+    assert "on the CPU" in line

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
-from effvit_edge.sinks import JsonlFileSink, JsonlStreamSink
+from effvit_edge.core.errors import EnvironmentFault, InputError
+from effvit_edge.sinks import JsonlFileSink, JsonlStreamSink, ReaderGone
 
 
 def test_records_are_in_the_partial_file_at_once(tmp_path: Path) -> None:
@@ -77,5 +77,5 @@ class BrokenStream(io.StringIO):
 
 
 def test_a_reader_that_went_away_is_told() -> None:
-    with pytest.raises(EdgeError, match="is gone"):
+    with pytest.raises(ReaderGone, match="is gone"):
         JsonlStreamSink(BrokenStream()).write({})
