@@ -8,9 +8,9 @@ from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.live.decision import Decision
 from effvit_edge.live.labeller import Labeller
-from effvit_edge.live.overlay import Overlay
+from effvit_edge.live.overlay import Image, Overlay
 from effvit_edge.live.watch import Watcher
-from effvit_edge.sinks import PictureSink, RecordSink
+from effvit_edge.sinks import PictureSink, RecordSink, fit_picture
 from effvit_edge.sources import End, Frame, Losses, Source
 
 _JUDGED_AFTER_SECONDS = 2.0  # of the source's time; then its frame rate is known well enough
@@ -69,6 +69,29 @@ class RateWatch:
         )
 
 
+class Drawing:
+    """Draws the panel into every picture of a source, in the size of the first.
+
+    A picture of another size is fitted before it is drawn on, so that the panel stays where and
+    as large as it is.
+    """
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+        self._first: tuple[int, ...] | None = None
+        self._height, self._width = 0, 0
+
+    def draw(self, image: Image, pts_seconds: float, decision: Decision | None) -> Image:
+        """See ``Overlay.draw``."""
+        if self._first is None:
+            drawn = self._overlay.draw(image, pts_seconds, decision)
+            self._first, (self._height, self._width) = image.shape, drawn.shape[:2]
+            return drawn
+        if image.shape != self._first:
+            image = fit_picture(image, self._height, self._width)
+        return self._overlay.draw(image, pts_seconds, decision)
+
+
 def label_source(
     source: Source,
     labeller: Labeller,
@@ -94,7 +117,7 @@ def label_source(
     watcher = watcher or Watcher()
     clock = clock or MonotonicClock()
     card = labeller.session.card
-    overlay = Overlay(card.labels, labeller.topk) if pictures else None
+    drawing = Drawing(Overlay(card.labels, labeller.topk))
     report = SourceReport(source.name, source.is_live, losses=source.losses)
     rate = RateWatch(card.fps)
     labeller.reset()
@@ -114,8 +137,8 @@ def label_source(
             report.last = decision
             if records:
                 records.write(decision.to_record())
-        if pictures and overlay:
-            pictures.write(overlay.draw(frame.image, pts_seconds, report.last), pts_seconds)
+        if pictures:
+            pictures.write(drawing.draw(frame.image, pts_seconds, report.last), pts_seconds)
         watcher.frame_done(frame, decision)
         _tell(watcher, source, rate.see(pts_seconds))
     report.stopped = stopped

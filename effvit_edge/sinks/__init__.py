@@ -3,7 +3,7 @@
 from effvit_edge.sinks.base import PictureSink, RecordSink, check_place, partial_path
 from effvit_edge.sinks.jsonl import JsonlFileSink, JsonlStreamSink, ReaderGone
 from effvit_edge.sinks.memory import MemorySink
-from effvit_edge.sinks.video import VideoSink
+from effvit_edge.sinks.video import VideoSink, fit_picture
 
 __all__ = [
     "JsonlFileSink",
@@ -14,5 +14,6 @@ __all__ = [
     "RecordSink",
     "VideoSink",
     "check_place",
+    "fit_picture",
     "partial_path",
 ]

@@ -33,6 +33,35 @@ _GROWING = {
 _COMPLETE = {**_SCALE, "movflags": "+faststart"}
 
 
+def fit_picture(image: Image, height: int, width: int) -> Image:
+    """A picture on a canvas of a video's size.
+
+    As it is, its last row and column repeated where a side is one short; scaled to fit, on black,
+    where it has another size.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        height: the canvas's, in pixels.
+        width: the canvas's, in pixels.
+
+    Returns:
+        ``(height, width, 3)`` uint8 RGB, contiguous.
+    """
+    rows, columns = image.shape[:2]
+    below, right = height - rows, width - columns
+    if (below, right) == (0, 0):
+        return np.ascontiguousarray(image)
+    if below in (0, 1) and right in (0, 1):
+        return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
+    scale = min(height / rows, width / columns)
+    rows = min(height, max(1, round(rows * scale)))
+    columns = min(width, max(1, round(columns * scale)))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + rows, left : left + columns] = resize_frame(image, rows, columns)
+    return canvas
+
+
 class VideoSink:
     """Writes a video file of the first picture's size, its sides made even.
 
@@ -68,7 +97,9 @@ class VideoSink:
         """See ``PictureSink.write``."""
         if self._container is None:
             self._open(image.shape[0], image.shape[1])
-        picture = self._av.VideoFrame.from_numpy_buffer(self._fit(image), format="rgb24")
+        picture = self._av.VideoFrame.from_numpy_buffer(
+            fit_picture(image, self._height, self._width), format="rgb24"
+        )
         picture = self._reformatter.reformat(
             picture, format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
         )
@@ -105,26 +136,6 @@ class VideoSink:
         stream.codec_context.color_trc = _BT709
         stream.codec_context.color_range = _LIMITED_RANGE
         self._stream = stream
-
-    def _fit(self, image: Image) -> Image:
-        """The picture on a canvas of the video's size.
-
-        As it is, its last row and column repeated where a side is odd; scaled to fit where it
-        came in another size.
-        """
-        height, width = image.shape[:2]
-        below, right = self._height - height, self._width - width
-        if (below, right) == (0, 0):
-            return np.ascontiguousarray(image)
-        if below in (0, 1) and right in (0, 1):
-            return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
-        scale = min(self._height / height, self._width / width)
-        rows = min(self._height, max(1, round(height * scale)))
-        columns = min(self._width, max(1, round(width * scale)))
-        top, left = (self._height - rows) // 2, (self._width - columns) // 2
-        canvas = np.zeros((self._height, self._width, 3), np.uint8)
-        canvas[top : top + rows, left : left + columns] = resize_frame(image, rows, columns)
-        return canvas
 
     def _encode(self, picture: Any) -> None:
         with self._writing():

@@ -63,6 +63,22 @@ def test_every_frame_is_drawn_and_every_sampled_one_recorded() -> None:
         assert (image[-20, 20] != index).any()
 
 
+@pytest.mark.parametrize("later", [(720, 1280), (1080, 1920), (90, 160), (100, 100), (360, 641)])
+def test_after_a_change_of_size_the_panel_stays_as_it_was(later: tuple[int, int]) -> None:
+    def played(second: tuple[int, int]) -> list[np.ndarray]:
+        pictures = MemorySink()
+        black = [
+            (0.1 * i, np.zeros((*hw, 3), np.uint8)) for i, hw in enumerate([(360, 640), second])
+        ]
+        # Never asked again after the first frame, so that both have the same to tell.
+        label_source(MemorySource(black), labeller(stride=9), None, pictures)
+        return [image for _, image in pictures.pictures]
+
+    expected = played((360, 640))[1]
+    assert expected.any()
+    np.testing.assert_array_equal(played(later)[1], expected)
+
+
 def test_without_a_video_frames_that_the_model_skips_are_never_converted() -> None:
     shown: list[int] = []
     source = MemorySource(frames(10))
