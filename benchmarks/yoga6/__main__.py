@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
 
 from effvit_edge.core.files import atomic_path
 from effvit_edge.train.loop import Trainer
+from effvit_edge.train.metrics import Report, draw_confusion
 from effvit_edge.train.recipe import load_recipe
 
 FOLDS = (0, 1, 2, 3)
 FLOORS = {"majority": 0.25, "first_frame": 0.59, "eight_frames": 0.82}
 """Logistic regression on 24×32 grey pixels, mean of the same folds."""
+KEPT = ("top1", "sequences", "labels", "confusion")
 
 
 def train_fold(recipe: Path, data: Path, folder: Path, fold: int, seed: int) -> dict[str, Any]:
@@ -34,7 +37,15 @@ def train_fold(recipe: Path, data: Path, folder: Path, fold: int, seed: int) -> 
         ]
         Trainer(load_recipe(recipe, overrides), resume=(folder / "last").exists()).run()
     result: dict[str, Any] = json.loads(evaluation.read_text("utf-8"))
-    return {"fold": fold, "seed": seed} | {key: result[key] for key in ("top1", "sequences")}
+    return {"fold": fold, "seed": seed} | {key: result[key] for key in KEPT}
+
+
+def summed_report(runs: list[dict[str, Any]]) -> Report:
+    """The confusion of all runs together."""
+    report = Report(tuple(runs[0]["labels"]), window_frames=1, per_frame=False)
+    for run in runs:
+        report.confusion += np.array(run["confusion"], dtype=np.int64)
+    return report
 
 
 @click.command()
@@ -56,7 +67,7 @@ def main(recipe: Path, data: Path, runs: Path, seeds: int, output: Path) -> None
         for fold in FOLDS:
             folder = runs / f"fold{fold}-seed{seed}"
             done.append(train_fold(recipe, data / "yoga6", folder, fold, seed))
-            click.echo(json.dumps(done[-1]))
+            click.echo(f"fold {fold}, seed {seed}: top-1 {done[-1]['top1']:.3f}")
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, torch {torch.__version__}",
@@ -68,6 +79,7 @@ def main(recipe: Path, data: Path, runs: Path, seeds: int, output: Path) -> None
     output.mkdir(parents=True, exist_ok=True)
     with atomic_path(output / f"{result['date']}-b0.json") as path:
         path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    draw_confusion(summed_report(done), output / f"{result['date']}-b0.png", "yoga6, all runs")
     click.echo(f"mean top-1 {result['mean_top1']:.3f} over {len(done)} runs; floors {FLOORS}")
 
 
