@@ -26,6 +26,7 @@ help:  ## Show this list
 demo: $(VENV)/installed-run  ## Render a test film and label it into demo/ (no torch, minutes)
 	@echo "==> Rendering a test film with known truth, labelling it, measuring the accuracy"
 	$(BIN)/effvit-edge demo --output demo/
+	@echo "  (first: . $(VENV)/bin/activate)"
 
 test: $(VENV)/installed-dev  ## Run the tests, except the slow ones
 	@echo "==> Running the tests"
