@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from effvit_edge.core.optional import require
+
+if TYPE_CHECKING:
+    from effvit_edge.train.resume import FinishedRun
 
 
 @click.command()
@@ -34,25 +38,51 @@ def command(
         require(module, "train")
     from effvit_edge.data.videos import describe_failures
     from effvit_edge.train.loop import Trainer
+    from effvit_edge.train.metrics import describe
     from effvit_edge.train.recipe import load_recipe
+    from effvit_edge.train.resume import find_finished
 
     if output is not None:
         overrides = (*overrides, f"output.folder={json.dumps(output)}")
-    trainer = Trainer(load_recipe(recipe, overrides), resume=resume)
-    result = trainer.run()
-    if result.failures:
-        click.echo(describe_failures(result.failures), err=True)
-    figures = {
-        "folder": str(result.folder),
-        "steps": result.steps,
-        "skipped_steps": result.skipped_steps,
-        **result.report.summary(),
-        "failures": list(result.failures),
-    }
+    parsed = load_recipe(recipe, overrides)
+    folder = Path(parsed.output.folder)
+    run = find_finished(folder, parsed) if resume else None
+    if run is not None:
+        click.echo(f"{folder} is finished already: nothing was trained.", err=True)
+    else:
+        try:
+            run = Trainer(parsed, resume=resume).run()
+        except KeyboardInterrupt:
+            click.echo(_stopped(folder), err=True)
+            raise
+    if run.failures:
+        click.echo(describe_failures(run.failures), err=True)
     if as_json:
-        click.echo(json.dumps(figures, indent=2))
+        click.echo(json.dumps(_as_json(run), indent=2))
         return
-    click.echo(f"{result.folder}: {result.steps} steps, {result.report.sentence()}.")
-    if result.skipped_steps:
-        click.echo(f"{result.skipped_steps} steps were skipped for a loss that was not finite.")
-    click.echo(f"Next: effvit-edge export {result.folder} -o model.onnx")
+    click.echo(f"{run.folder}: {run.steps} steps, {describe(run.figures)}.")
+    if run.skipped_steps:
+        click.echo(f"{run.skipped_steps} steps were skipped for a loss that was not finite.")
+    click.echo(f"Next: effvit-edge export {run.folder} -o model.onnx")
+
+
+def _stopped(folder: Path) -> str:
+    from effvit_edge.train.resume import saved_step
+
+    step = saved_step(folder)
+    if step is None:
+        return "Stopped before there was a checkpoint: nothing was saved."
+    return (
+        f"Stopped at step {step}; the checkpoint is in {folder / 'last'}. "
+        "Go on with the same command and --resume."
+    )
+
+
+def _as_json(run: FinishedRun) -> dict[str, object]:
+    return {
+        "folder": str(run.folder),
+        "steps": run.steps,
+        "skipped_steps": run.skipped_steps,
+        **run.figures,
+        "failures": list(run.failures),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from effvit_edge.data.motion import MotionClips, MotionSequences
 from effvit_edge.data.types import EvaluationSequences, TrainingClips
 from effvit_edge.data.videos import Augmentation, VideoClips, VideoSequences
 from effvit_edge.train.recipe import MotionData, Recipe, VideosData
+from effvit_edge.train.schema import unknown_key
 from effvit_edge.train.start import StartReport, start_from
 
 
@@ -25,6 +27,28 @@ def build_data(recipe: Recipe) -> tuple[TrainingClips, EvaluationSequences]:
     return _videos(recipe, recipe.data)
 
 
+def check_model(recipe: Recipe) -> None:
+    """Find out whether the network can be built, before anything costly such as decoding videos.
+
+    Raises:
+        InputError: an unknown preset or keyword, or a value that does not fit.
+    """
+    section = recipe.model
+    names = nn.list_models()
+    if section.preset not in names:
+        near = difflib.get_close_matches(section.preset, names, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise InputError(
+            f"model.preset: there is no {section.preset}.{hint} All names: effvit-edge models."
+        )
+    with torch.device("meta"):
+        known = nn.create_model(section.preset).network_kwargs
+        for key in section.options:
+            if key not in known:
+                raise InputError(unknown_key(f"model.options.{key}", key, known))
+        _check_clip_length(recipe, _create(recipe, num_classes=2))
+
+
 def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.EfficientViT, StartReport | None]:
     """The network of a recipe with its starting weights, on the CPU.
 
@@ -32,20 +56,12 @@ def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.EfficientViT, Star
         The network, and what it took from ``model.init``; None where it starts from scratch.
 
     Raises:
-        InputError: a keyword the network does not know, or starting weights that do not fit.
+        InputError: the network cannot be built, or starting weights do not fit.
     """
     torch.manual_seed(recipe.seed)
-    section = recipe.model
-    keywords: dict[str, Any] = {"num_classes": num_classes, **section.options}
-    if "3d" in section.preset:
-        keywords |= {"num_frames": section.num_frames, "causal": section.causal}
-    try:
-        model = nn.create_model(section.preset, **keywords)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"model: {section.preset} cannot be built: {error}") from error
-    _check_clip_length(recipe, model)
-    if section.init:
-        return model, start_from(model, section.init)
+    model = _create(recipe, num_classes)
+    if recipe.model.init:
+        return model, start_from(model, recipe.model.init)
     nn.start_from_scratch(model)
     return model, None
 
@@ -93,6 +109,17 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise EnvironmentFault(f"speed.device: {name} cannot be used here: {error}") from error
     return device
+
+
+def _create(recipe: Recipe, num_classes: int) -> nn.EfficientViT:
+    section = recipe.model
+    keywords: dict[str, Any] = {"num_classes": num_classes, **section.options}
+    if "3d" in section.preset:
+        keywords |= {"num_frames": section.num_frames, "causal": section.causal}
+    try:
+        return nn.create_model(section.preset, **keywords)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"model: {section.preset} cannot be built: {error}.") from error
 
 
 def _maker() -> dict[str, str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,9 @@ from effvit_edge.core.files import sha256_file
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
 TRAINING_FACTS, TRAINING_TENSORS = "training.json", "training.safetensors"
+
+_TENSORS_SHA256 = "tensors_sha256"
+_RESTORE = "Restore it or start anew."
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def save_model(
             (new / CARD).write_text(card.to_json(), encoding="utf-8")
             if training is not None:
                 _save_tensors(new / TRAINING_TENSORS, training.tensors)
-                facts = {**training.facts, "tensors_sha256": sha256_file(new / TRAINING_TENSORS)}
+                facts = {**training.facts, _TENSORS_SHA256: sha256_file(new / TRAINING_TENSORS)}
                 text = json.dumps(facts, indent=1, sort_keys=True)
                 (new / TRAINING_FACTS).write_text(text + "\n", encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
@@ -152,11 +155,26 @@ def load_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
     return _load_tensors(folder / WEIGHTS, expected, "the card")
 
 
-def load_training(folder: Path) -> TrainingState:
+def load_training(folder: Path, wanted: Sequence[str] = ()) -> TrainingState:
     """Read what a run left behind to go on.
+
+    Args:
+        folder: a checkpoint.
+        wanted: names of facts that must be there.
 
     Raises:
         InputError: the checkpoint has none, or it is corrupted.
+    """
+    facts = load_training_facts(folder, wanted)
+    tensors = _load_tensors(folder / TRAINING_TENSORS, facts[_TENSORS_SHA256], TRAINING_FACTS)
+    return TrainingState(facts, tensors)
+
+
+def load_training_facts(folder: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON values of :func:`load_training` alone.
+
+    Raises:
+        InputError: the checkpoint has none, or they are damaged.
     """
     path = folder / TRAINING_FACTS
     if not path.is_file():
@@ -165,10 +183,14 @@ def load_training(folder: Path) -> TrainingState:
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        expected = facts["tensors_sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is corrupted: {error!r}. Restore it or start anew.") from error
-    return TrainingState(facts, _load_tensors(folder / TRAINING_TENSORS, expected, path.name))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}. {_RESTORE}") from error
+    if not isinstance(facts, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object. {_RESTORE}")
+    missing = [name for name in (*wanted, _TENSORS_SHA256) if name not in facts]
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(missing)}. {_RESTORE}")
+    return facts
 
 
 def describe_difference(

@@ -21,6 +21,8 @@ from effvit_edge.train.metrics import Logits, Report, draw_confusion
 if TYPE_CHECKING:
     from effvit_edge.runtime import Session
 
+EVALUATION = "evaluation.json"
+
 
 class Scorer(Protocol):
     """Something that answers for a sequence of frames."""
@@ -103,7 +105,7 @@ def evaluate(
 
 def write_report(report: Report, folder: Path, title: str = "") -> None:
     """Write ``evaluation.json`` and ``confusion.png`` into a folder."""
-    with atomic_path(folder / "evaluation.json") as path:
+    with atomic_path(folder / EVALUATION) as path:
         path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     draw_confusion(report, folder / "confusion.png", title)
 

@@ -6,7 +6,7 @@ import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,40 +16,27 @@ import yaml
 from torch import Tensor
 
 from effvit_edge.core.clock import Clock, MonotonicClock
-from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.core.errors import EdgeError
 from effvit_edge.core.files import atomic_path
 from effvit_edge.data.loader import batches
 from effvit_edge.data.videos import describe_failures
-from effvit_edge.train.build import build_card, build_data, build_model, choose_device
-from effvit_edge.train.checkpoint import (
-    TrainingState,
-    find_checkpoint,
-    load_card,
-    load_training,
-    load_weights,
-    save_model,
+from effvit_edge.train.build import (
+    build_card,
+    build_data,
+    build_model,
+    check_model,
+    choose_device,
 )
+from effvit_edge.train.checkpoint import TrainingState, save_model
 from effvit_edge.train.evaluate import evaluate, write_report
 from effvit_edge.train.journal import Journal
 from effvit_edge.train.metrics import Report
 from effvit_edge.train.objective import frame_logits, masked_loss, normalise
 from effvit_edge.train.optim import AveragedWeights, learning_rate, make_optimizer
 from effvit_edge.train.progress import Reporter, Throughput, make_reporter
-from effvit_edge.train.recipe import Recipe, parse_recipe
+from effvit_edge.train.recipe import Recipe
+from effvit_edge.train.resume import FinishedRun, open_run
 from effvit_edge.train.scoring import TorchScorer
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a finished run leaves."""
-
-    folder: Path
-    steps: int
-    skipped_steps: int
-    report: Report
-    """Of the evaluation at the end."""
-    failures: tuple[str, ...]
-    """A sentence for each video that was left out."""
 
 
 class Trainer:
@@ -67,10 +54,11 @@ class Trainer:
     def __init__(self, recipe: Recipe, *, resume: bool = False, clock: Clock | None = None) -> None:
         self.recipe = recipe
         self.folder = Path(recipe.output.folder)
-        saved = _open_run(self.folder, recipe, resume)
+        saved = open_run(self.folder, recipe, resume)
         self.device = choose_device(recipe.speed.device)
         if recipe.speed.threads:
             torch.set_num_threads(recipe.speed.threads)
+        check_model(recipe)
         self.clips, self.sequences = build_data(recipe)
         model, self.start = build_model(recipe, len(self.clips.labels))
         self.model = model.to(self.device)
@@ -93,7 +81,7 @@ class Trainer:
         if saved is not None:
             self._restore(saved)
 
-    def run(self) -> TrainResult:
+    def run(self) -> FinishedRun:
         """Train to the end; SIGINT and SIGTERM leave a checkpoint and raise KeyboardInterrupt."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / "recipe.yaml") as path:
@@ -115,7 +103,8 @@ class Trainer:
             self._train(loader, stop, reporter)
             report = self.report or self._evaluate(reporter)
         write_report(report, self.folder, title=self.recipe.model.preset)
-        return TrainResult(self.folder, self.step, self.skipped, report, tuple(self.failures))
+        figures, failures = report.summary(), tuple(self.failures)
+        return FinishedRun(self.folder, self.step, self.skipped, figures, failures)
 
     def _tell_failures(self, reporter: Reporter) -> None:
         """Record and say which videos were left out, as soon as it is known."""
@@ -259,6 +248,7 @@ class Trainer:
             tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
         facts = {
             "step": self.step,
+            "total_steps": self.total_steps,
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
             "best": self.best,
@@ -303,36 +293,6 @@ def _total_steps(recipe: Recipe, epoch_clips: int | None) -> int:
     if recipe.optim.steps or epoch_clips is None:
         return recipe.optim.steps
     return max(1, math.ceil(recipe.optim.epochs * epoch_clips / recipe.optim.batch_size))
-
-
-def _open_run(
-    folder: Path, recipe: Recipe, resume: bool
-) -> tuple[TrainingState, dict[str, Tensor]] | None:
-    """What to resume from, or None; never overwrites another run without being told."""
-    last = folder / "last"
-    if not resume:
-        if last.exists():
-            raise InputError(
-                f"{folder} already holds a run. Continue it with --resume, or give another "
-                f"--output."
-            )
-        return None
-    checkpoint = find_checkpoint(last)
-    state = load_training(checkpoint)
-    before, now = parse_recipe(state.facts["recipe"]).deciding(), recipe.deciding()
-    changed = [
-        f"{section}.{key}" if isinstance(now[section], dict) else section
-        for section in now
-        for key in (now[section] if isinstance(now[section], dict) else [""])
-        if (before[section][key] if key else before[section])
-        != (now[section][key] if key else now[section])
-    ]
-    if changed:
-        raise InputError(
-            f"{folder} was trained by another recipe: {', '.join(changed)} differ. "
-            f"Resume with the recipe in {folder / 'recipe.yaml'}, or give another --output."
-        )
-    return state, load_weights(checkpoint, load_card(checkpoint))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Notation: T frames; a confusion matrix has the truth in rows and the answer in c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,21 +149,16 @@ class Report:
 
     def sentence(self) -> str:
         """The figures in a few words, with the note where there is one."""
-        note = self.note()
-        return self.headline() + (f". Note: {note}" if note else "")
+        return describe(self.summary())
 
     def headline(self) -> str:
         """The figures in a few words."""
-        figures = self.summary()
-        text = f"top-1 {figures['top1']:.1%} of {figures['sequences']}"
-        if "frame_top1" in figures:
-            text += f", frames {figures['frame_top1']:.1%}"
-        if "ten_windows_top1" in figures:
-            text += (
-                f", first window {figures['first_window_top1']:.1%}"
-                f", ten windows in {figures['ten_windows_top1']:.1%}"
-            )
-        return text
+        return _headline(self.summary())
+
+
+def describe(figures: Mapping[str, Any]) -> str:
+    """A report's summary in a few words, with the note where there is one."""
+    return _headline(figures) + (f". Note: {figures['note']}" if "note" in figures else "")
 
 
 def draw_confusion(report: Report, path: Path, title: str = "") -> None:
@@ -191,6 +187,18 @@ def draw_confusion(report: Report, path: Path, title: str = "") -> None:
             axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
     with atomic_path(path) as new:
         figure.savefig(new, dpi=110)
+
+
+def _headline(figures: Mapping[str, Any]) -> str:
+    text = f"top-1 {figures['top1']:.1%} of {figures['sequences']}"
+    if "frame_top1" in figures:
+        text += f", frames {figures['frame_top1']:.1%}"
+    if "ten_windows_top1" in figures:
+        text += (
+            f", first window {figures['first_window_top1']:.1%}"
+            f", ten windows in {figures['ten_windows_top1']:.1%}"
+        )
+    return text
 
 
 def _share(part: float, whole: float) -> float:

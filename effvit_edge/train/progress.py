@@ -131,7 +131,7 @@ class BarReporter:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text, highlight=False)
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def make_reporter(total_steps: int, first_step: int) -> Reporter:

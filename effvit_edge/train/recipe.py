@@ -228,14 +228,20 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _apply(tree, override)
     try:
-        return parse_recipe(tree)
+        return parse_recipe(tree, overrides)
     except InputError as error:
         raise InputError(f"Recipe {path}: {error}") from error
 
 
-def parse_recipe(tree: Mapping[str, Any]) -> Recipe:
-    """Build and check a recipe from plain values."""
+def parse_recipe(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """Build and check a recipe from plain values.
+
+    Args:
+        tree: the values.
+        overrides: the ``key=value`` texts already in ``tree``, for what an error advises.
+    """
     recipe = schema.read(Recipe, tree, "")
+    _check_length(recipe.optim, overrides)
     _check(recipe)
     return recipe
 
@@ -256,6 +262,19 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             raise InputError(f"--set {override}: {part} is a value, not a section.")
         node = child
     node[parts[-1]] = value
+
+
+def _check_length(optim: OptimRecipe, overrides: Sequence[str]) -> None:
+    if not (optim.steps > 0 and optim.epochs > 0):
+        return
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    given = keys & {"optim.steps", "optim.epochs"}
+    advice = "leave one of them out"
+    if len(given) == 1:
+        advice = f"add --set {'optim.epochs' if given == {'optim.steps'} else 'optim.steps'}=0"
+    raise InputError(
+        f"both optim.steps ({optim.steps}) and optim.epochs ({optim.epochs:g}) are set: {advice}."
+    )
 
 
 def _check(recipe: Recipe) -> None:

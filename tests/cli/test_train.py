@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from effvit_edge.cli.main import main
+from effvit_edge.train import loop
 from tests.videos import write_video
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -35,7 +39,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(clips: Path, output: Path, *more: str) -> int:
     overrides = [f"data.root={clips}", *TINY, *more]
-    options = [part for override in overrides for part in ("--set", override)]
+    options = [
+        part
+        for override in overrides
+        for part in ([override] if override.startswith("--") else ["--set", override])
+    ]
     recipe = str(MODELS / "folder.yaml")
     return main(["train", recipe, *options, "--output", str(output), "--json"])
 
@@ -70,7 +78,8 @@ def test_ones_own_folder_in_three_commands(
     [
         ("optim.lrr=1", "Did you mean 'lr'?"),
         ("data.root=/nowhere", "There is no folder /nowhere"),
-        ("model.preset=efficientvit3d_b9", "efficientvit3d_b9 cannot be built"),
+        ("model.options={windw: 3}", "model.options.windw: unknown key. Did you mean 'window'?"),
+        ("optim.epochs=3", "both optim.steps (12) and optim.epochs (3) are set"),
         ("speed.device=warp", "warp cannot be used here"),
     ],
 )
@@ -80,6 +89,96 @@ def test_a_wrong_recipe_is_one_sentence(
     assert train(clips, tmp_path / "run", change) == (3 if "device" in change else 2)
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("model.preset=efficientvit3d_b9", "there is no efficientvit3d_b9. Did you mean 'eff"),
+        ("model.options={head_width: [8, 8]}", "Did you mean 'head_widths'?"),
+        ("model.options={head_widths: [8]}", "efficientvit3d_b0 cannot be built: "),
+    ],
+)
+def test_a_wrong_network_is_found_before_any_video_is_read(
+    clips: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(loop, "build_data", lambda _: pytest.fail("the videos were read"))
+    assert train(clips, tmp_path / "run", change) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("efficientvit3d_b0") <= 1
+    assert error.rstrip()[-1] in ".?"
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
+    """Press Ctrl-C while ``step`` (from 1) is computed."""
+    one_step = loop.Trainer._one_step
+
+    def interrupted(trainer: loop.Trainer, *batch: torch.Tensor) -> dict[str, Any]:
+        if trainer.step + 1 == step:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return one_step(trainer, *batch)
+
+    monkeypatch.setattr(loop.Trainer, "_one_step", interrupted)
+
+
+def test_ctrl_c_says_where_the_checkpoint_is(
+    clips: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = tmp_path / "run"
+    interrupt_at(2, monkeypatch)
+    assert train(clips, run) == 130
+    sentence = f"Stopped at step 2; the checkpoint is in {run / 'last'}. Go on with the same"
+    assert sentence in capsys.readouterr().err
+
+
+def test_ctrl_c_before_a_checkpoint_says_that_nothing_was_saved(
+    clips: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interrupt_at(1, monkeypatch, times=2)
+    assert train(clips, tmp_path / "run") == 130
+    assert "nothing was saved" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "last").exists()
+
+
+def test_a_finished_run_is_told_and_not_trained_again(
+    clips: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = tmp_path / "run"
+    length = ("optim.steps=0", "optim.epochs=1")
+    assert train(clips, run, *length) == 0
+    first = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr(loop, "build_data", lambda _: pytest.fail("the videos were read"))
+    assert train(clips, run, *length, "--resume") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == first
+    assert "is finished already" in captured.err
+
+
+def test_a_finished_run_without_its_evaluation_is_evaluated(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(clips, run, "optim.steps=1") == 0
+    first = json.loads(capsys.readouterr().out)
+    (run / "evaluation.json").write_text('{"top1": 2.0}', encoding="utf-8")
+    assert train(clips, run, "optim.steps=1", "--resume") == 0
+    assert json.loads(capsys.readouterr().out) == first
+    assert json.loads((run / "evaluation.json").read_text("utf-8"))["top1"] == first["top1"]
 
 
 def test_unreadable_videos_alone_are_an_error(

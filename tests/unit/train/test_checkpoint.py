@@ -170,8 +170,12 @@ def test_a_spoilt_training_state_is_refused(copy: Path) -> None:
     with pytest.raises(InputError, match=r"does not match training\.json"):
         load_training(copy)
     (copy / "training.json").write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match=r"training\.json is corrupted"):
+    with pytest.raises(InputError, match=r"training\.json is damaged"):
         load_training(copy)
+    (copy / "training.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="it lacks step, tensors_sha256") as caught:
+        load_training(copy, ["step"])
+    assert "KeyError" not in str(caught.value)
     (copy / "training.json").unlink()
     with pytest.raises(InputError, match="but not resumed"):
         load_training(copy)

@@ -79,7 +79,7 @@ def test_another_run_is_neither_overwritten_nor_resumed_with_another_recipe(
 ) -> None:
     with pytest.raises(InputError, match="already holds a run"):
         Trainer(tiny_recipe(uninterrupted))
-    with pytest.raises(InputError, match=r"optim\.lr differ"):
+    with pytest.raises(InputError, match=r"optim\.lr differs"):
         Trainer(tiny_recipe(uninterrupted, optim={"lr": 0.5}), resume=True)
 
 
@@ -133,7 +133,7 @@ def test_image_and_centred_networks_train_too(
     tmp_path: Path, model: dict[str, Any], mode: str
 ) -> None:
     result = Trainer(tiny_recipe(tmp_path, optim={"steps": 2, "ema": 0.0}, model=model)).run()
-    assert result.report.sequences == 2
+    assert result.figures["sequences"] == 2
     _, card = load_model(tmp_path)
     assert (card.variant, card.mode) == (model["preset"], mode)
 

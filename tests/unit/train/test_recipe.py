@@ -66,7 +66,11 @@ def test_set_can_change_the_kind_of_data(tmp_path: Path) -> None:
         ("input.mean=[0, 0]", "input.mean: expected 3 values, got 2"),
         ("data.kind=films", "data.kind: expected one of motion, videos, got 'films'"),
         ("data=5", "data: expected a section of keys"),
-        ("optim.epochs=2", "give one of optim.steps and optim.epochs"),
+        (
+            "optim.epochs=2",
+            "both optim.steps (5) and optim.epochs (2) are set: add --set optim.steps=0.",
+        ),
+        ("optim.steps=0", "give one of optim.steps and optim.epochs"),
         ("optim.warmup_frames=6", "optim.warmup_frames must be below input.frames"),
         ("data={kind: videos}", "data.root must name the folder"),
         ("optim.lr", "expected section.key=value"),
