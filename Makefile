@@ -1,6 +1,6 @@
 # One entry for everything; every target makes .venv when it is missing.
 #   PYTHON=python3.12 make …     another interpreter (3.10 to 3.13)
-#   PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu' make test
+#   PIP_FLAGS='--extra-index-url URL' make test
 #                                torch without CUDA, where the default index has it only with CUDA
 
 PYTHON ?= python3
@@ -66,7 +66,7 @@ $(VENV)/installed-run: $(REQUIREMENTS) | $(BIN)/python
 $(VENV)/installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "==> Installing what developing needs, with torch and TensorRT-RTX (1 GB and more)"
 	@echo "    Where the index's torch comes with CUDA it is several GB; this avoids it:"
-	@echo "    make PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu' …"
+	@echo "    make PIP_FLAGS='--extra-index-url URL' …  (URL: PyTorch's index of CPU builds)"
 	$(INSTALL) --editable '.[dev,train,export,video,ort]'
 	$(CHECK_OPENCV)
 	@touch $@ $(VENV)/installed-run
