@@ -65,8 +65,9 @@ def command(
     for module in ("torch", "onnx", "onnxscript", "onnxruntime", "cv2"):
         require(module, "export")
     from effvit_edge import nn
-    from effvit_edge.export import FP32_LIMIT, export_onnx
+    from effvit_edge.export import FP32_LIMIT, check_output, export_onnx
 
+    check_output(output)
     options = {"num_classes": num_classes, "num_frames": num_frames, "input_size": input_size}
     if artifact in nn.list_models():
         model, card = _preset(artifact, mode or "stream", options)
@@ -88,19 +89,20 @@ def _preset(
 ) -> tuple[EfficientViT, ModelCard]:
     from effvit_edge.export import random_preset
 
-    click.secho(
-        f"WARNING: {name} is a preset, so the weights are RANDOM: the file is for measuring speed "
-        "and its labels mean nothing.",
-        fg="yellow",
-        err=True,
-    )
-    return random_preset(
+    preset = random_preset(
         name,
         mode,
         num_classes=options["num_classes"],
         num_frames=options["num_frames"],
         input_size=options["input_size"] or _DEFAULT_SIZE,
     )
+    click.secho(
+        f"WARNING: {name} is a preset, so the weights are RANDOM: the file is for measuring speed "
+        "and its labels mean nothing.",
+        fg="yellow",
+        err=True,
+    )
+    return preset
 
 
 def _checkpoint(artifact: str, options: dict[str, int | None]) -> tuple[EfficientViT, ModelCard]:
@@ -113,6 +115,11 @@ def _checkpoint(artifact: str, options: dict[str, int | None]) -> tuple[Efficien
         close = difflib.get_close_matches(artifact, nn.list_models(), n=1)
         hint = f"Did you mean the preset {close[0]}?" if close else "See: effvit-edge models."
         raise InputError(f"{artifact} is neither a checkpoint folder nor a preset. {hint}")
+    if path.is_file() and path.suffix == ".onnx":
+        raise InputError(
+            f"{artifact} is exported already: see it with effvit-edge inspect {artifact}. To "
+            "export in another way, give the checkpoint folder that it was made from."
+        )
     if path.is_file():
         raise InputError(f"{artifact} is a file; give the folder that effvit-edge train wrote.")
     for name, value in options.items():

@@ -36,7 +36,7 @@ def command(artifact: Path, as_json: bool) -> None:
 
 
 def _inspect_onnx(path: Path) -> _Facts:
-    header = read_onnx_header(path)
+    header = _read_header(path)
     if CARD_KEY not in header.metadata:
         raise InputError(
             f"{path} has no model card, so it was not made by this package. "
@@ -59,6 +59,18 @@ def _inspect_onnx(path: Path) -> _Facts:
         "ops": header.ops,
         "verify": str(verify) if verify.is_file() else None,
     }
+
+
+def _read_header(path: Path) -> OnnxHeader:
+    try:
+        return read_onnx_header(path)
+    except InputError as error:
+        if path.suffix == ".onnx" or not path.is_file():
+            raise
+        raise InputError(
+            f"{path} is no ONNX file. Give one that effvit-edge export wrote, or the folder that "
+            "effvit-edge train wrote."
+        ) from error
 
 
 def _state_bytes(header: OnnxHeader) -> int:
@@ -141,7 +153,8 @@ def _lines(facts: _Facts) -> list[str]:
         ("frames", f"{card['num_frames']} at {card['fps']:g} a second"),
         (
             "input",
-            f"{spec['height']}x{spec['width']} pixels, {spec['resize']}, {spec['crop_ratio']:g}",
+            f"{spec['height']}x{spec['width']} pixels, {spec['resize']}, "
+            f"crop ratio {spec['crop_ratio']:g}",
         ),
         ("labels", f"{len(labels)}: {shown}"),
         ("weights", weights),

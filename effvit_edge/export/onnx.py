@@ -76,8 +76,7 @@ def export_onnx(
         GateFailure: ONNX Runtime's answers differ from torch's by more than ``limit``.
         EdgeError: the exporter left something in the graph that it must not hold.
     """
-    if path.suffix != ".onnx":
-        raise InputError(f"The output must be named like model.onnx, got {path}.")
+    check_output(path)
     model = model.eval()
     with atomic_path(path) as temporary:
         exported = build_onnx(model, card, mode=mode, batch=batch)
@@ -94,6 +93,18 @@ def export_onnx(
     return ExportReport(
         path, verify_path, card_of(exported), size, len(exported.graph.node), comparison
     )
+
+
+def check_output(path: Path) -> None:
+    """Find out whether a graph may be written there, before anything costly.
+
+    Raises:
+        InputError: ``path`` is a folder, or is not named as ONNX files are.
+    """
+    if path.suffix != ".onnx":
+        raise InputError(f"The output must be named like model.onnx, got {path}.")
+    if path.is_dir():
+        raise InputError(f"The output {path} is a folder; give the name of a file.")
 
 
 def build_onnx(

@@ -57,6 +57,7 @@ def test_a_preset_is_loudly_random(tmp_path: Path, capsys: Capture) -> None:
 
     assert main(["inspect", str(output)]) == 0
     shown = capsys.readouterr().out
+    assert "short_side, crop ratio 1\n" in shown
     for row in ("efficientvit_b0, stream, fp32", "frame uint8 [32, 32, 3]", "opset ai.onnx 18"):
         assert row in shown
 
@@ -75,8 +76,28 @@ def test_wrong_use_is_exit_2(
 ) -> None:
     output = tmp_path / "m.onnx"
     assert main(["export", *arguments, "-o", str(output)]) == 2
-    assert said in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert said in error and "WARNING" not in error
     assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "folder.onnx"])
+def test_a_wrong_output_is_refused_before_anything_is_said(
+    name: str, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    for artifact in (IMAGE, str(tmp_path / "no checkpoint")):
+        assert main(["export", artifact, "-o", str(tmp_path / name)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == "" and captured.err.startswith("error: The output")
+
+
+def test_an_exported_file_is_not_exported_again(tmp_path: Path, capsys: Capture) -> None:
+    graph = tmp_path / "m.onnx"
+    graph.write_bytes(b"a graph")
+    assert main(["export", str(graph), "-o", str(tmp_path / "n.onnx")]) == 2
+    error = capsys.readouterr().err
+    assert "is exported already" in error and "checkpoint folder" in error
 
 
 def test_a_centred_checkpoint_does_not_stream(tmp_path: Path, capsys: Capture) -> None:
@@ -143,6 +164,16 @@ def test_inspect_refuses_what_is_no_artifact(
         path.write_bytes(content)
     assert main(["inspect", str(path)]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_inspect_of_another_kind_of_file_does_not_talk_of_its_bytes(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "text.mp4"
+    path.write_bytes(b"just text")
+    assert main(["inspect", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{path} is no ONNX file." in error and "wire type" not in error
 
 
 def test_inspect_refuses_a_graph_without_a_card(tmp_path: Path, capsys: Capture) -> None:
