@@ -5,7 +5,7 @@ Notation: H W are the model's input in pixels, T its frames; frames are uint8 RG
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from effvit_edge.core.card import Mode, ModelCard
+from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Session(Protocol):
     ) -> None: ...
 
 
-class CheckedSession(ABC):
+class CheckedSession(Closing):
     """What every session checks before it works, so that all refuse the same things.
 
     Args:
@@ -135,17 +136,6 @@ class CheckedSession(ABC):
     def close(self) -> None:
         """See ``Session.close``."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check_usable(self, mode: Mode) -> None:
         if self._closed:

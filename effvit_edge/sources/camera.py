@@ -6,22 +6,19 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EnvironmentFault
 from effvit_edge.core.optional import require
 from effvit_edge.core.video import Losses
 from effvit_edge.sources.base import End, Frame, Image, SourceError
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class CameraSource:
+class CameraSource(Closing):
     """Gives frames until it is closed; their times count from the first one's arrival.
 
     Args:
@@ -86,17 +83,6 @@ class CameraSource:
         if not self._closed:
             self._closed = True
             self._capture.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 _FPS_PROPERTY = 5  # cv2.CAP_PROP_FPS

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.core.closing import Closing
 from effvit_edge.core.video import BrokenOff, VideoReader
 from effvit_edge.sources.base import End, Frame, SourceError
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class FileSource:
+class FileSource(Closing):
     """Reads a video file as ``VideoReader`` does, and says when and how fast.
 
     Args:
@@ -58,14 +54,3 @@ class FileSource:
     def close(self) -> None:
         """See ``Source.close``."""
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.core.closing import Closing
 from effvit_edge.core.video import Losses
 from effvit_edge.sources.base import End, Frame, Image
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class MemorySource:
+class MemorySource(Closing):
     """Plays what it is given.
 
     Args:
@@ -57,14 +53,3 @@ class MemorySource:
     def close(self) -> None:
         """See ``Source.close``."""
         self._frames = iter(())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

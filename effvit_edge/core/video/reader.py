@@ -6,21 +6,18 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.core.video.diagnose import check_file, unreadable
 from effvit_edge.core.video.losses import Losses
 from effvit_edge.core.video.timestamps import TimestampRepair
 from effvit_edge.core.video.upright import Matrix, display_matrix, upright
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _DEFAULT_FPS = 25.0  # for a file that states no rate and misses timestamps
 _TAIL_SECONDS = 1.0  # a Matroska file that ends this much before its stated end was cut short
@@ -53,7 +50,7 @@ class Picture:
         return self._reader.convert(self._decoded)
 
 
-class VideoReader:
+class VideoReader(Closing):
     """Reads a video file from its first frame to its last, and drops none that decodes.
 
     A packet that does not decode costs the frames that were in it; the rest is used and the loss
@@ -131,17 +128,6 @@ class VideoReader:
         self._decoded.clear()
         self._packets = iter(())
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self, path: Path) -> Any:
         # "file:" keeps a colon in a name from being read as a protocol, and the whitelist keeps
