@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,15 +71,13 @@ def _shows_something(image: Image) -> bool:
 
 def _middle_frame(path: Path) -> Image | None:
     images: list[Image] = []
-    try:
-        with open_source(str(path)) as source:
-            while len(images) < 60:  # two seconds in is far enough
-                frame = source.read()
-                if isinstance(frame, End):
-                    break
-                images.append(frame.image)
-    except (InputError, SourceError):
-        pass  # a damaged file's frames up to the damage are good pictures too
+    # A damaged file's frames up to the damage are good pictures too.
+    with suppress(InputError, SourceError), open_source(str(path)) as source:
+        while len(images) < 60:  # two seconds in is far enough
+            frame = source.read()
+            if isinstance(frame, End):
+                break
+            images.append(frame.image)
     return images[len(images) // 2] if images else None
 
 

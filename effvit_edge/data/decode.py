@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,12 +47,10 @@ class VideoFrames:
         # forked while a decoder has threads can hang when it lets go of its copy.
         with VideoReader(self._path, threads=False) as reader:
             self.losses = reader.losses
-            try:
+            with contextlib.suppress(BrokenOff):  # the losses tell
                 while (picture := reader.read()) is not None:
                     if sampler.take(picture.pts_seconds):
                         yield picture.to_rgb()
-            except BrokenOff:
-                pass  # the losses tell
 
 
 def read_frames(path: Path, fps: float) -> VideoFrames:

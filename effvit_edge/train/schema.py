@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import types
@@ -110,10 +111,8 @@ def _convert_scalar(kind: Any, value: object, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-        try:
+        with contextlib.suppress(ValueError):  # refused below, with the place and what was got
             return float(value)
-        except ValueError:
-            pass
     if (isinstance(value, bool) and kind is not bool) or not isinstance(value, kind):
         raise InputError(f"{where}: expected {_NAMES.get(kind, kind)}, got {_show(value)}.")
     return value
