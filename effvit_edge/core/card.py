@@ -31,7 +31,7 @@ Mode = Literal["clip", "stream"]
 Resize = Literal["short_side", "squash", "letterbox"]
 Precision = Literal["fp32", "fp16", "int8"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Of RGB in 0..1; what the published image weights were trained with."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,6 +49,8 @@ class LabelGroup:
 
     name: str
     labels: tuple[str, ...]
+    exclusive: bool = True
+    """Whether exactly one label is right (scores are a softmax), or any number (sigmoids)."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be told apart: empty names, empty or repeated labels."""
@@ -176,12 +178,23 @@ class ModelCard:
                 version this package does not know.
         """
         try:
-            return _read_card(parse_object(text))
+            return _read_card(_upgraded(parse_object(text)))
         except InputError as error:
             raise InputError(
                 f"The model card of {source} cannot be used: {error}. "
                 "Write the artifact again with this version of effvit-edge."
             ) from error
+
+
+def _upgraded(found: dict[str, JSON]) -> dict[str, JSON]:
+    """A card of schema 1, which knew exclusive labels only, as one of schema 2."""
+    groups = found.get("label_groups")
+    if found.get("schema_version") != 1 or not isinstance(groups, list):
+        return found
+    if not all(isinstance(group, dict) and "exclusive" not in group for group in groups):
+        return found
+    upgraded: list[JSON] = [{**as_object(group, "group"), "exclusive": True} for group in groups]
+    return {**found, "schema_version": SCHEMA_VERSION, "label_groups": upgraded}
 
 
 def _read_card(found: Mapping[str, JSON]) -> ModelCard:
@@ -220,10 +233,14 @@ def _read_preprocess(found: Mapping[str, JSON]) -> Preprocess:
 
 def _read_group(found: Mapping[str, JSON], name: str) -> LabelGroup:
     check_keys(found, _field_names(LabelGroup), f"'{name}'")
+    exclusive = found["exclusive"]
+    if not isinstance(exclusive, bool):
+        raise InputError(f"'{name}.exclusive' must be true or false, got {shown(exclusive)}")
     labels = as_list(found["labels"], f"{name}.labels")
     return LabelGroup(
         name=as_text(found["name"], f"{name}.name"),
         labels=tuple(as_text(label, f"{name}.labels[{i}]") for i, label in enumerate(labels)),
+        exclusive=exclusive,
     )
 
 

@@ -147,7 +147,9 @@ def open_split(
     """
     if csv_name is None:
         if train_filters or eval_filters:
-            raise InputError("data.train and data.eval filter the rows of data.csv; give that too.")
+            raise InputError(
+                "data.train and data.eval filter the rows of data.annotations; give that too."
+            )
         return hold_out(list_folder(root), eval_share, seed)
     path = root / csv_name
     if not train_filters and not eval_filters:

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.core.optional import require
-from effvit_edge.data.types import Frames, Labels, TrainingClips
+from effvit_edge.data.types import Frames, Targets, TrainingClips
 
-_Clip: TypeAlias = tuple[Frames, Labels]
+_Clip: TypeAlias = tuple[Frames, Targets]
 _Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
@@ -48,7 +48,7 @@ def batches(
     Files that a worker had to leave out are added to ``clips.failures`` here too.
 
     Yields:
-        clips ``(B, T, H, W, 3)`` uint8 and labels ``(B, T)`` int64, on the CPU.
+        clips ``(B, T, H, W, 3)`` uint8 and targets ``(B, T, …)`` int64, on the CPU.
 
     Raises:
         EdgeError: a clip could not be made; the dataset's own error.
@@ -93,13 +93,13 @@ class _Guarded:
 
 
 def _collate(items: list[_Clip | EdgeError]) -> _Batch | EdgeError:
-    frames, labels = [], []
+    frames, targets = [], []
     for item in items:
         if isinstance(item, EdgeError):
             return item
         frames.append(item[0])
-        labels.append(item[1])
-    return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(labels))
+        targets.append(item[1])
+    return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(targets))
 
 
 def _start_worker(_worker: int) -> None:

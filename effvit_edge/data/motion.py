@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
+from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.motion import LABELS, TextureBank, render_sequence
-from effvit_edge.data.types import IGNORE, Frames, LabelledSequence, Labels
+from effvit_edge.data.types import IGNORE, Frames, LabelledSequence, Targets
 
 _TRAIN_STREAM, _EVAL_STREAM = 0, 1
+_GROUPS: tuple[LabelGroup, ...] = (LabelGroup("label", tuple(LABELS)),)
 
 
 class MotionClips:
@@ -27,7 +28,7 @@ class MotionClips:
         plain_first: clips over which that share falls from 1.
     """
 
-    labels: tuple[str, ...] = tuple(LABELS)
+    groups = _GROUPS
     epoch_clips: int | None = None
 
     def __init__(
@@ -57,7 +58,7 @@ class MotionClips:
         """Drawn when first needed; the same in every worker."""
         return TextureBank(self.seed, self.textures)
 
-    def __getitem__(self, number: int) -> tuple[Frames, Labels]:
+    def __getitem__(self, number: int) -> tuple[Frames, Targets]:
         rng = np.random.default_rng((self.seed, _TRAIN_STREAM, number))
         segments = self._segments(rng)
         if rng.random() < self._plain_share(number):
@@ -66,7 +67,11 @@ class MotionClips:
             )
         else:
             frames = render_sequence(self.bank, rng, segments, self.size)
-        return frames, frame_labels(segments, self.switch_ignore)
+        return frames, frame_targets(segments, self.switch_ignore)
+
+    def name(self, number: int) -> str:
+        """Rendered clips have no file."""
+        return f"rendered clip {number}"
 
     def _plain_share(self, number: int) -> float:
         left = max(0.0, 1.0 - number / self.plain_first) if self.plain_first else 0.0
@@ -84,7 +89,7 @@ class MotionClips:
 class MotionSequences:
     """Steady motions for evaluation, from textures that no training clip uses."""
 
-    labels: tuple[str, ...] = tuple(LABELS)
+    groups = _GROUPS
 
     def __init__(self, *, size: int, frames: int, count: int, textures: int, seed: int) -> None:
         self.size = size
@@ -102,21 +107,20 @@ class MotionSequences:
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[LabelledSequence]:
-        for number in range(self.count):
-            rng = np.random.default_rng((self.seed, _EVAL_STREAM, number))
-            label = LABELS[number % len(LABELS)]
-            segments = [(label, self.frames)]
-            frames = render_sequence(self.bank, rng, segments, self.size)
-            yield LabelledSequence(f"{label}-{number}", frames, frame_labels(segments, 0))
+    def __getitem__(self, index: int) -> LabelledSequence:
+        rng = np.random.default_rng((self.seed, _EVAL_STREAM, index))
+        label = LABELS[index % len(LABELS)]
+        segments = [(label, self.frames)]
+        frames = render_sequence(self.bank, rng, segments, self.size)
+        return LabelledSequence(f"{label}-{index}", frames, frame_targets(segments, 0))
 
 
-def frame_labels(segments: list[tuple[str, int]], switch_ignore: int) -> Labels:
-    """``(T,)`` class numbers; the first ``switch_ignore`` frames after each change have none."""
+def frame_targets(segments: list[tuple[str, int]], switch_ignore: int) -> Targets:
+    """``(T, 1)`` class numbers; the first ``switch_ignore`` frames after each change have none."""
     parts = []
     for position, (label, count) in enumerate(segments):
         part = np.full(count, LABELS.index(label), dtype=np.int64)
         if position:
             part[:switch_ignore] = IGNORE
         parts.append(part)
-    return np.concatenate(parts)
+    return np.concatenate(parts)[:, None]

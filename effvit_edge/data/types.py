@@ -1,7 +1,6 @@
 """What a dataset gives: training clips by number, and sequences for evaluation.
 
-Notation: T frames, H W pixels. Frames are RGB uint8. Labels are class numbers, one a frame;
-``IGNORE`` marks a frame that has none.
+Notation: T frames, H W pixels, V views, G label groups, C labels of a multi-label group.
 """
 
 from __future__ import annotations
@@ -13,21 +12,28 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from effvit_edge.core.card import LabelGroup
+
 IGNORE = -1
+"""In targets: there is no answer to this."""
 
 Frames: TypeAlias = npt.NDArray[np.uint8]
 """``(T, H, W, 3)`` uint8 RGB."""
-Labels: TypeAlias = npt.NDArray[np.int64]
-"""``(T,)`` int64."""
+Targets: TypeAlias = npt.NDArray[np.int64]
+"""``(T, G)`` class numbers, one for each label group; or, for a group whose labels do not exclude
+each other, ``(T, C)`` zeros and ones. ``IGNORE`` where a frame has no label."""
 
 
 @dataclass(frozen=True)
 class LabelledSequence:
-    """One sequence to evaluate on, already at the model's input size and rate."""
+    """One video or segment to evaluate on, already at the model's input size."""
 
     name: str
     frames: Frames
-    labels: Labels
+    """``(T, H, W, 3)`` at the model's rate, to be cut into clips by whoever needs clips; or
+    ``(V, T, H, W, 3)``, the views that are to be answered and averaged."""
+    targets: Targets
+    """``(T, …)``, one row a frame; ``(1, …)`` for views."""
 
 
 class TrainingClips(Protocol):
@@ -37,24 +43,39 @@ class TrainingClips(Protocol):
     resumes exactly by starting at the right number, with any count of workers.
     """
 
-    labels: tuple[str, ...]
+    groups: tuple[LabelGroup, ...]
+    """What the network answers; more than one group only if all are exclusive."""
     epoch_clips: int | None
     """Clips in one pass over the data; None when it is rendered and has no end."""
     failures: list[str]
     """A sentence for each file that had to be left out."""
 
-    def __getitem__(self, number: int) -> tuple[Frames, Labels]:
+    def __getitem__(self, number: int) -> tuple[Frames, Targets]:
         """Training clip ``number``, augmented."""
+        ...
+
+    def name(self, number: int) -> str:
+        """Which file or segment clip ``number`` is made from, for messages."""
         ...
 
 
 class EvaluationSequences(Protocol):
     """Sequences to evaluate on, always the same."""
 
-    labels: tuple[str, ...]
+    groups: tuple[LabelGroup, ...]
     failures: list[str]
     """A sentence for each file that had to be left out."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[LabelledSequence]: ...
+    def __getitem__(self, index: int) -> LabelledSequence | None:
+        """Sequence ``index``; None where it cannot be read, which ``failures`` then tells."""
+        ...
+
+
+def iterate(sequences: EvaluationSequences) -> Iterator[LabelledSequence]:
+    """All sequences that can be read, in order."""
+    for index in range(len(sequences)):
+        sequence = sequences[index]
+        if sequence is not None:
+            yield sequence

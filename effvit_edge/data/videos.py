@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
-from effvit_edge.core.card import Preprocess
+from effvit_edge.core.card import LabelGroup, Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame, resize_frame
 from effvit_edge.data.augment import draw_augmentation
 from effvit_edge.data.decode import read_frames
 from effvit_edge.data.listing import Video, VideoList
 from effvit_edge.data.progress import track
-from effvit_edge.data.types import Frames, LabelledSequence, Labels
+from effvit_edge.data.types import Frames, LabelledSequence, Targets
 
 _ROOM = 1.43
 """Training frames are kept this much larger than the input, so that crops stay sharp."""
@@ -133,6 +133,7 @@ class VideoClips:
         cache_bytes: int,
     ) -> None:
         self.labels = videos.labels
+        self.groups: tuple[LabelGroup, ...] = (LabelGroup("label", videos.labels),)
         self.spec = spec
         self.num_frames = frames
         self.seed = seed
@@ -148,7 +149,7 @@ class VideoClips:
         self.failures = self.source.failures
         self.epoch_clips: int | None = len(self.source.videos)
 
-    def __getitem__(self, number: int) -> tuple[Frames, Labels]:
+    def __getitem__(self, number: int) -> tuple[Frames, Targets]:
         rng = np.random.default_rng((self.seed, 1, number))
         index, frames = self._frames(number)
         times = self._times(rng, len(frames))
@@ -164,7 +165,13 @@ class VideoClips:
         )
         clip = np.stack([draw.apply(frames[t], self.spec) for t in times])
         label = self.source.videos[index].label
-        return clip, np.full(self.num_frames, label, dtype=np.int64)
+        return clip, np.full((self.num_frames, 1), label, dtype=np.int64)
+
+    def name(self, number: int) -> str:
+        """The file of a clip, unless it turns out that it cannot be decoded."""
+        count = len(self.source.videos)
+        index = int(_pass_order(self.seed, number // count, count)[number % count])
+        return str(self.source.videos[index].path)
 
     def _frames(self, number: int) -> tuple[int, Frames]:
         """The video of a clip; where it cannot be decoded, the next of the same class."""
@@ -208,7 +215,7 @@ class VideoSequences:
     def __init__(
         self, videos: VideoList, spec: Preprocess, *, fps: float, cache_bytes: int
     ) -> None:
-        self.labels = videos.labels
+        self.groups: tuple[LabelGroup, ...] = (LabelGroup("label", videos.labels),)
         self.source = DecodedVideos(
             videos.videos,
             fps=fps,
@@ -221,16 +228,16 @@ class VideoSequences:
     def __len__(self) -> int:
         return len(self.source.videos)
 
-    def __iter__(self) -> Iterator[LabelledSequence]:
-        for index, video in enumerate(self.source.videos):
-            try:
-                frames = self.source.frames(index)
-            except InputError as error:
-                if str(error) not in self.failures:
-                    self.failures.append(str(error))
-                continue
-            labels = np.full(len(frames), video.label, dtype=np.int64)
-            yield LabelledSequence(str(video.path), frames, labels)
+    def __getitem__(self, index: int) -> LabelledSequence | None:
+        video = self.source.videos[index]
+        try:
+            frames = self.source.frames(index)
+        except InputError as error:
+            if str(error) not in self.failures:
+                self.failures.append(str(error))
+            return None
+        targets = np.full((len(frames), 1), video.label, dtype=np.int64)
+        return LabelledSequence(str(video.path), frames, targets)
 
 
 def shrink_short_side(frame: Frames, *, short_side: int) -> Frames:

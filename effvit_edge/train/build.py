@@ -15,8 +15,9 @@ from effvit_edge.data.listing import open_split
 from effvit_edge.data.motion import MotionClips, MotionSequences
 from effvit_edge.data.types import EvaluationSequences, TrainingClips
 from effvit_edge.data.videos import Augmentation, VideoClips, VideoSequences
-from effvit_edge.train.recipe import MotionData, Recipe, VideosData
+from effvit_edge.train.recipe import Recipe
 from effvit_edge.train.schema import unknown_key
+from effvit_edge.train.sections import MotionData, VideosData
 from effvit_edge.train.start import StartReport, start_from
 
 
@@ -69,7 +70,7 @@ def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.EfficientViT, Star
 def build_card(
     recipe: Recipe,
     model: nn.EfficientViT,
-    labels: tuple[str, ...],
+    groups: tuple[LabelGroup, ...],
     start: StartReport | None = None,
 ) -> ModelCard:
     """The card of the network being trained; it names no place on this machine."""
@@ -87,7 +88,7 @@ def build_card(
         num_frames=recipe.model.num_frames if video else 1,
         fps=recipe.input.fps,
         preprocess=recipe.input.preprocess(),
-        label_groups=(LabelGroup("label", labels),),
+        label_groups=groups,
         network=model.network_kwargs,
         precision="fp32",
         parent_sha256=None,
@@ -153,12 +154,13 @@ def _motion(recipe: Recipe, data: MotionData) -> tuple[TrainingClips, Evaluation
 def _videos(recipe: Recipe, data: VideosData) -> tuple[TrainingClips, EvaluationSequences]:
     train, evaluation = open_split(
         Path(data.root),
-        data.csv,
+        data.annotations,
         train_filters=data.train,
         eval_filters=data.eval,
         eval_share=data.eval_share,
         seed=recipe.seed,
     )
+    augment = recipe.augment
     spec, budget_bytes = recipe.input.preprocess(), int(data.cache_gb * 1e9)
     clips = VideoClips(
         train,
@@ -166,7 +168,13 @@ def _videos(recipe: Recipe, data: VideosData) -> tuple[TrainingClips, Evaluation
         fps=recipe.input.fps,
         frames=recipe.input.frames,
         seed=recipe.seed,
-        augmentation=Augmentation(data.scale, data.aspect, data.flip, data.color, data.speed),
+        augmentation=Augmentation(
+            augment.scale,
+            augment.aspect,
+            0.5 if augment.flip is None else augment.flip,
+            augment.color,
+            augment.speed,
+        ),
         cache_bytes=budget_bytes,
     )
     # Training reads every video each pass, an evaluation once: it has what training leaves.

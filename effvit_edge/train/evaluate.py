@@ -6,6 +6,7 @@ Notation: T frames, H W pixels, M attention window in frames.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +16,14 @@ from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
 from effvit_edge.data.progress import track
-from effvit_edge.data.types import IGNORE, EvaluationSequences, Frames, Labels
+from effvit_edge.data.types import (
+    IGNORE,
+    EvaluationSequences,
+    Frames,
+    LabelledSequence,
+    Targets,
+    iterate,
+)
 from effvit_edge.train.metrics import Logits, Report, draw_confusion
 
 if TYPE_CHECKING:
@@ -91,11 +99,14 @@ def evaluate(
         InputError: the data has a class that the model does not know, or nothing can be read.
     """
     labels = scorer.card.labels
-    numbers = _label_numbers(labels, sequences.labels)
+    numbers = _label_numbers(labels, sequences.groups[0].labels)
     report = Report(labels, scorer.card.num_frames, per_frame=scorer.card.mode == "stream")
-    items = track(sequences, len(sequences), "evaluate") if show_progress else sequences
+    items: Iterable[LabelledSequence] = iterate(sequences)
+    if show_progress:
+        items = track(items, len(sequences), "evaluate")
     for sequence in items:
-        truth = np.where(sequence.labels == IGNORE, IGNORE, numbers[sequence.labels])
+        found = sequence.targets[:, 0]
+        truth = np.where(found == IGNORE, IGNORE, numbers[found])
         report.add(sequence.name, scorer(sequence.frames), truth)
     if not report.sequences:
         first = f" First: {sequences.failures[0]}" if sequences.failures else ""
@@ -110,7 +121,7 @@ def write_report(report: Report, folder: Path, title: str = "") -> None:
     draw_confusion(report, folder / "confusion.png", title)
 
 
-def _label_numbers(model_labels: tuple[str, ...], data_labels: tuple[str, ...]) -> Labels:
+def _label_numbers(model_labels: tuple[str, ...], data_labels: tuple[str, ...]) -> Targets:
     """The model's class number of each of the data's classes, by name."""
     unknown = [label for label in data_labels if label not in model_labels]
     if unknown:

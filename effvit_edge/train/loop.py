@@ -60,9 +60,11 @@ class Trainer:
             torch.set_num_threads(recipe.speed.threads)
         check_model(recipe)
         self.clips, self.sequences = build_data(recipe)
-        model, self.start = build_model(recipe, len(self.clips.labels))
+        model, self.start = build_model(
+            recipe, sum(len(group.labels) for group in self.clips.groups)
+        )
         self.model = model.to(self.device)
-        self.card = build_card(recipe, self.model, self.clips.labels, self.start)
+        self.card = build_card(recipe, self.model, self.clips.groups, self.start)
         self.optimizer = make_optimizer(self.model, recipe.optim)
         self.ema = AveragedWeights(self.model, recipe.optim.ema) if recipe.optim.ema else None
         self.buffers = [b for b in self.model.buffers() if b.is_floating_point()]
@@ -196,11 +198,11 @@ class Trainer:
             f"Stopped at step {self.step}: {self.skipped_in_a_row} steps in a row had a loss or "
             f"gradient that is not finite. The weights before them are in {self.folder / 'last'} "
             f"if a checkpoint was due; lower optim.lr, lengthen optim.warmup_steps, or try "
-            f"speed.autocast=none, then start again."
+            f"speed.precision=fp32, then start again."
         )
 
     def _autocast(self) -> torch.autocast:
-        enabled = self.recipe.speed.autocast == "bf16"
+        enabled = self.recipe.speed.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def _evaluate(self, reporter: Reporter) -> Report:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from effvit_edge.core.files import atomic_path
 from effvit_edge.core.optional import require
-from effvit_edge.data.types import IGNORE, Labels
+from effvit_edge.data.types import IGNORE, Targets
 
 Logits = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
@@ -55,7 +55,7 @@ class Report:
         """Start from nothing."""
         self.confusion = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
 
-    def add(self, name: str, logits: Logits, labels: Labels) -> None:
+    def add(self, name: str, logits: Logits, labels: Targets) -> None:
         """Score one sequence.
 
         Args:
@@ -77,7 +77,7 @@ class Report:
         if self.per_frame:
             self._add_frames(logits, labels, warmup)
 
-    def _add_frames(self, logits: Logits, labels: Labels, warmup: int) -> None:
+    def _add_frames(self, logits: Logits, labels: Targets, warmup: int) -> None:
         right = logits.argmax(axis=-1) == labels
         scored = labels[warmup:] != IGNORE
         self.frames_right += int(right[warmup:][scored].sum())

@@ -62,7 +62,7 @@ def masked_loss(
 
     Args:
         logits: ``(B, T, classes)``, or ``(B, 1, classes)`` for an answer about the whole clip.
-        labels: ``(B, T)`` int64, ``IGNORE`` where there is none.
+        labels: ``(B, T, 1)`` int64, ``IGNORE`` where there is none.
         warmup_frames: first frames that are not asked about (per-frame answers only).
         label_smoothing: share of the target spread over all classes.
 
@@ -70,6 +70,7 @@ def masked_loss(
         The loss, and the share of those frames answered right; both scalars. A batch without any
         label has loss 0.
     """
+    labels = labels[..., 0]
     if logits.shape[1] == 1 and labels.shape[1] > 1:
         labels = labels[:, -1:]
     elif warmup_frames:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from effvit_edge.train.recipe import OptimRecipe
+from effvit_edge.train.sections import OptimRecipe
 
 
 def make_optimizer(model: nn.Module, recipe: OptimRecipe) -> torch.optim.AdamW:

@@ -274,7 +274,8 @@ def test_it_learns_four_real_clips_by_heart(test_data: Path, tmp_path: Path) -> 
         data={
             "kind": "videos",
             "root": str(test_data / "asl20"),
-            "csv": str(table),
+            "set": "csv",
+            "annotations": str(table),
             "train": ["part=train"],
             "eval": ["part=eval"],
             "scale": [1.0, 1.0],

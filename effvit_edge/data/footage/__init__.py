@@ -1,0 +1,1 @@
+"""Reading the pictures of a segment by time, wherever they are stored."""

@@ -1,0 +1,55 @@
+"""What every kind of footage gives: pictures by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from effvit_edge.core.video import Losses
+from effvit_edge.data.types import Frames
+
+
+class Footage(Protocol):
+    """The pictures of one segment. Opening costs nothing; files are opened when read.
+
+    Times are seconds from the segment's start. Before it there may be footage too (negative
+    times), as far as ``lead_s`` says. Frames are ``(H, W, 3)`` uint8 RGB, upright.
+    """
+
+    losses: Losses
+    """Of the file's own frames, by the last time that it was read."""
+
+    def duration_s(self) -> float:
+        """Length of the segment: as listed, or as the file states it; the true one may be less.
+
+        Raises:
+            InputError: the file cannot be opened.
+        """
+        ...
+
+    def lead_s(self) -> float:
+        """Seconds of footage before the segment's start."""
+        ...
+
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frames]:
+        """The frame nearest to each time, one for each, by seeking and not from the file's start.
+
+        Args:
+            times_s: not decreasing. A time beyond the end gets the last frame there is, a time
+                before the first frame gets that.
+
+        Yields:
+            One frame a time; the very same object again where the frame is the same.
+
+        Raises:
+            InputError: nothing there can be decoded.
+        """
+        ...
+
+    def at_rate(self, fps: float, lead_s: float = 0.0) -> Iterator[Frames]:
+        """The frames that a stream at ``fps`` would be shown, from ``-lead_s`` to the end.
+
+        The same choice as live labelling makes: ``core.sampling.RateSampler`` on the file's own
+        timestamps.
+        """
+        ...
