@@ -22,12 +22,12 @@ from effvit_edge.data.loader import batches
 from effvit_edge.data.videos import describe_failures
 from effvit_edge.train.build import (
     build_card,
-    build_data,
     build_model,
     check_model,
     choose_device,
 )
 from effvit_edge.train.checkpoint import TrainingState, save_model
+from effvit_edge.train.datasets import build_data
 from effvit_edge.train.evaluate import evaluate, write_report
 from effvit_edge.train.journal import Journal
 from effvit_edge.train.metrics import Report

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from effvit_edge.data.loader import batches
-from effvit_edge.data.motion import MotionClips, MotionSequences, frame_labels
-from effvit_edge.data.types import IGNORE
+from effvit_edge.data.motion import MotionClips, MotionSequences, frame_targets
+from effvit_edge.data.types import IGNORE, iterate
 
 
 def make_clips(seed: int = 0, switch_share: float = 0.5) -> MotionClips:
@@ -22,7 +22,7 @@ def test_a_clip_depends_on_its_number_alone() -> None:
     frames, labels = first[3]
     again, labels_again = second[3]
     assert frames.shape == (8, 16, 16, 3) and frames.dtype == np.uint8
-    assert labels.shape == (8,) and labels.dtype == np.int64
+    assert labels.shape == (8, 1) and labels.dtype == np.int64
     assert np.array_equal(frames, again) and np.array_equal(labels, labels_again)
     other, _ = make_clips(seed=1)[3]
     assert not np.array_equal(frames, other)
@@ -45,22 +45,22 @@ def test_a_stream_entered_later_goes_on_alike(workers: int) -> None:
 def test_the_share_of_clips_that_change() -> None:
     steady, changing = make_clips(switch_share=0.0), make_clips(switch_share=1.0)
     for number in range(20):
-        assert len(set(steady[number][1])) == 1
-        labels = changing[number][1]
+        assert len(set(steady[number][1][:, 0])) == 1
+        labels = changing[number][1][:, 0]
         assert (labels == IGNORE).sum() == 2
         assert len(set(labels[labels != IGNORE])) == 2
 
 
 def test_frames_after_a_change_have_no_label() -> None:
-    labels = frame_labels([("left", 3), ("right", 4)], switch_ignore=2)
-    assert labels.tolist() == [0, 0, 0, IGNORE, IGNORE, 1, 1]
+    labels = frame_targets([("left", 3), ("right", 4)], switch_ignore=2)
+    assert labels[:, 0].tolist() == [0, 0, 0, IGNORE, IGNORE, 1, 1]
 
 
 def test_evaluation_takes_every_class_in_turn_from_other_textures() -> None:
     sequences = MotionSequences(size=16, frames=3, count=10, textures=2, seed=0)
-    items = list(sequences)
+    items = list(iterate(sequences))
     assert len(sequences) == len(items) == 10
-    assert [int(item.labels[0]) for item in items] == [*range(9), 0]
+    assert [int(item.targets[0, 0]) for item in items] == [*range(9), 0]
     assert items[0].frames.shape == (3, 16, 16, 3)
     training = make_clips().bank
     assert not np.array_equal(sequences.bank.texture(0)[0], training.texture(0)[0])

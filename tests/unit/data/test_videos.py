@@ -11,6 +11,7 @@ from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.data.decode import read_frames
 from effvit_edge.data.listing import Video, VideoList, list_folder
 from effvit_edge.data.loader import batches
+from effvit_edge.data.types import iterate
 from effvit_edge.data.videos import (
     Augmentation,
     VideoClips,
@@ -96,7 +97,7 @@ def test_clips_start_anywhere_and_short_videos_are_held(folder: Path) -> None:
         frames, labels = clips[number]
         seen = greys(frames)
         assert seen == list(range(seen[0], seen[0] + 4))
-        assert len(set(labels)) == 1 and len(labels) == 4
+        assert len(set(labels[:, 0])) == 1 and len(labels) == 4
         starts.add(seen[0])
     assert starts == set(range(9))
     frames, _ = make_clips(list_folder(folder), frames=15)[0]
@@ -128,11 +129,11 @@ def test_all_frames_of_a_clip_are_augmented_alike(tmp_path: Path) -> None:
 
 def test_evaluation_sees_the_frames_as_the_device_does(folder: Path) -> None:
     sequences = VideoSequences(list_folder(folder), SPEC, fps=25.0, cache_bytes=10**9)
-    items = list(sequences)
+    items = list(iterate(sequences))
     assert len(items) == len(sequences) == 4
     source = np.stack([preprocess_frame(f, SPEC) for f in read_frames(folder / "a/0.mp4", 25.0)])
     assert np.array_equal(items[0].frames, source)
-    assert [int(item.labels[0]) for item in items] == [0, 0, 1, 1]
+    assert [int(item.targets[0, 0]) for item in items] == [0, 0, 1, 1]
 
 
 @pytest.fixture
@@ -151,13 +152,13 @@ def test_unreadable_files_are_named_and_left_out(broken: VideoList) -> None:
     text = describe_failures(clips.failures)
     assert text.startswith("2 videos left out.") and "x.mp4" in text and "y.mp4" in text
     sequences = VideoSequences(broken, SPEC, fps=25.0, cache_bytes=0)
-    assert len(list(sequences)) == 4
+    assert len(list(iterate(sequences))) == 4
     assert len(sequences.failures) == 2
 
 
 def test_outside_memory_another_video_of_the_class_stands_in(broken: VideoList) -> None:
     clips = make_clips(broken, cache_bytes=0)
-    assert {int(clips[number][1][0]) for number in range(6)} == {0, 1}
+    assert {int(clips[number][1][0, 0]) for number in range(6)} == {0, 1}
     assert len(clips.failures) == 2 and "x.mp4" in "".join(clips.failures)
     rotten = VideoList(broken.labels, broken.videos[:2])
     with pytest.raises(InputError, match="of class 'a' cannot be decoded"):

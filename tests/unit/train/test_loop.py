@@ -12,7 +12,7 @@ import torch
 
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.data.videos import VideoClips, VideoSequences
-from effvit_edge.train.build import build_data
+from effvit_edge.train.datasets import build_data
 from effvit_edge.train.checkpoint import load_model
 from effvit_edge.train.journal import Journal, read_journal
 from effvit_edge.train.loop import Trainer
