@@ -13,7 +13,8 @@ class Footage(Protocol):
     """The pictures of one segment. Opening costs nothing; files are opened when read.
 
     Times are seconds from the segment's start. Before it there may be footage too (negative
-    times), as far as ``lead_s`` says. Frames are ``(H, W, 3)`` uint8 RGB, upright.
+    times), as far as ``lead_s`` says; what lies at or after the segment's end is never given.
+    Frames are ``(H, W, 3)`` uint8 RGB, upright.
     """
 
     losses: Losses
@@ -36,7 +37,7 @@ class Footage(Protocol):
 
         Args:
             times_s: not decreasing. A time beyond the end gets the last frame there is, a time
-                before the first frame gets that.
+                before the first frame gets that. Of two frames equally near it is the earlier.
 
         Yields:
             One frame a time; the very same object again where the frame is the same.
@@ -46,10 +47,21 @@ class Footage(Protocol):
         """
         ...
 
-    def at_rate(self, fps: float, lead_s: float = 0.0) -> Iterator[Frames]:
-        """The frames that a stream at ``fps`` would be shown, from ``-lead_s`` to the end.
+    def at_rate(self, fps: float, from_s: float = 0.0) -> Iterator[tuple[float, Frames]]:
+        """What a stream at ``fps`` would be shown from ``from_s`` on, to the segment's end.
 
         The same choice as live labelling makes: ``core.sampling.RateSampler`` on the file's own
-        timestamps.
+        timestamps, its grid beginning with the first frame at or after ``from_s``. Where there is
+        none before the segment's end, the last frame before that end is given.
+
+        Args:
+            fps: frames a second.
+            from_s: seconds from the segment's start; negative: before it.
+
+        Yields:
+            Each frame with its time, seconds from the segment's start.
+
+        Raises:
+            InputError: nothing there can be decoded.
         """
         ...
