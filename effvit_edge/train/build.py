@@ -10,8 +10,8 @@ import torch
 from effvit_edge import __version__, nn
 from effvit_edge.core.card import LabelGroup, ModelCard
 from effvit_edge.core.errors import EnvironmentFault, InputError
+from effvit_edge.core.schema import unknown_key
 from effvit_edge.train.recipe import Recipe
-from effvit_edge.train.schema import unknown_key
 from effvit_edge.train.start import StartReport, start_from
 
 

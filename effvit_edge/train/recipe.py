@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from effvit_edge.core import schema
 from effvit_edge.core.errors import InputError
-from effvit_edge.train import schema
 from effvit_edge.train.sections import (
     AugmentRecipe,
     EvalRecipe,
