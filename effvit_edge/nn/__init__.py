@@ -5,6 +5,7 @@ from effvit_edge.nn.fuse import fuse_for_inference
 from effvit_edge.nn.registry import create_model, list_models
 from effvit_edge.nn.start import start_from_scratch
 from effvit_edge.nn.summary import PresetSummary, summarize
+from effvit_edge.nn.synced import SyncedBatchNorm, synchronise_norms
 from effvit_edge.nn.weights import LoadReport, load_image_weights, read_weights
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LoadReport",
     "PresetSummary",
     "State",
+    "SyncedBatchNorm",
     "create_model",
     "fuse_for_inference",
     "list_models",
@@ -20,4 +22,5 @@ __all__ = [
     "read_weights",
     "start_from_scratch",
     "summarize",
+    "synchronise_norms",
 ]

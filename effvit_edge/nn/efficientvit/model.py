@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from effvit_edge.nn.efficientvit.builders import Five, build_head, build_stages
 from effvit_edge.nn.efficientvit.presets import Preset
+from effvit_edge.nn.recompute import recomputed
 from effvit_edge.nn.timeline import LoweredClip, Step, Timeline, VolumeClip
 
 State = dict[str, Tensor]
@@ -67,14 +68,37 @@ class EfficientViT(nn.Module):
                 module.state_key = name.replace(".", "_")
         self.preset_name = ""
         self.network_kwargs: dict[str, Any] = {}
+        self.recompute = False
+        """While training, keep no activations inside blocks and compute them again backwards."""
+
+    @property
+    def num_layers(self) -> int:
+        """Layers from input to output, as :meth:`layer_of` counts them."""
+        return len(self._blocks()) + 1
+
+    def layer_of(self, parameter_name: str) -> int:
+        """Which layer a parameter belongs to, for rates that fall towards the input.
+
+        The stem's first convolution is layer 0, every block after it one more, and the whole head
+        the last.
+        """
+        part, *place = parameter_name.split(".")
+        if part == "stem":
+            return int(place[0])
+        if part != "stages":
+            return self.num_layers - 1
+        block = self.stages.get_submodule(".".join(place[:2]))
+        return self._blocks().index(block)
+
+    def _blocks(self) -> list[nn.Module]:
+        stages = [block for stage in self.stages for block in stage.children()]
+        return [*self.stem, *stages]
 
     def features(self, x: Tensor, time: Timeline) -> Tensor:
         """Pictures in the timeline's layout -> a feature a frame, ``(F, head_widths[0])``."""
-        for block in self.stem:
-            x = block(x, time)
-        for stage in self.stages:
-            for block in stage:  # type: ignore[attr-defined]
-                x = block(x, time)
+        recompute = self.recompute and self.training and torch.is_grad_enabled()
+        for block in self._blocks():
+            x = recomputed(block, x, time) if recompute else block(x, time)
         return self.head.pool(x, time)
 
     def forward(self, x: Tensor) -> Tensor:
