@@ -1,12 +1,18 @@
-"""What a person at a terminal sees of a run."""
+"""What a person at a terminal, or reading a log, sees of a run."""
 
 from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from effvit_edge.core.clock import Clock
+from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.train.eta import in_words
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_LINE_SECONDS = 60.0
 
 
 class Throughput:
@@ -54,12 +60,16 @@ class Reporter(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def step(self, step: int) -> None:
-        """``step`` steps are done."""
+    def step(self, step: int, seconds_left: float | None = None) -> None:
+        """``step`` steps are done; how long the rest takes, where it is known."""
         ...
 
     def figures(self, text: str) -> None:
         """The newest figures, in a few words."""
+        ...
+
+    def evaluated(self, done: int, total: int) -> None:
+        """An evaluation has scored ``done`` sequences; all of them ends it."""
         ...
 
     def say(self, text: str) -> None:
@@ -68,24 +78,48 @@ class Reporter(Protocol):
 
 
 class LineReporter:
-    """Only what is worth keeping, a line each on stderr: for pipes and logs."""
+    """A line on stderr for what is worth keeping, and once a minute how far it is.
+
+    Args:
+        total_steps: length of the run.
+        clock: for the minute.
+    """
+
+    def __init__(self, total_steps: int, clock: Clock | None = None) -> None:
+        self._total = total_steps
+        self._clock = clock or MonotonicClock()
+        self._figures = ""
 
     def __enter__(self) -> LineReporter:
+        self._said = self._clock.now()
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
-    def step(self, step: int) -> None:
-        """Nothing."""
+    def step(self, step: int, seconds_left: float | None = None) -> None:
+        """Print a line where the last one is a minute old."""
+        left = "" if seconds_left is None else f", {in_words(seconds_left)} left"
+        self._now_and_then(f"step {step} of {self._total} ({step / self._total:.0%}){left}")
 
     def figures(self, text: str) -> None:
-        """Nothing."""
+        """Kept for the next line."""
+        self._figures = text
+
+    def evaluated(self, done: int, total: int) -> None:
+        """Print a line where the last one is a minute old."""
+        self._now_and_then(f"evaluation: {done} of {total} sequences", figures=False)
 
     def say(self, text: str) -> None:
         """Print a line."""
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+    def _now_and_then(self, text: str, *, figures: bool = True) -> None:
+        if self._clock.now() - self._said < _LINE_SECONDS:
+            return
+        self._said = self._clock.now()
+        self.say(f"{text}, {self._figures}" if figures and self._figures else text)
 
 
 class BarReporter:
@@ -97,22 +131,11 @@ class BarReporter:
     """
 
     def __init__(self, total_steps: int, first_step: int) -> None:
-        from rich import progress
-        from rich.console import Console
-
-        self._bar = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-            progress.TimeRemainingColumn(elapsed_when_finished=True),
-            progress.TextColumn("{task.fields[figures]}"),
-            console=Console(stderr=True),
-            speed_estimate_period=120.0,
-        )
+        self._bar = _make_bar()
         self._task = self._bar.add_task(
-            "train", total=total_steps, completed=first_step, figures=""
+            "train", total=total_steps, completed=first_step, left="", figures=""
         )
+        self._evaluation: TaskID | None = None
 
     def __enter__(self) -> BarReporter:
         self._bar.start()
@@ -121,13 +144,23 @@ class BarReporter:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def step(self, step: int) -> None:
+    def step(self, step: int, seconds_left: float | None = None) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=step)
+        left = "" if seconds_left is None else f"{in_words(seconds_left)} left"
+        self._bar.update(self._task, completed=step, left=left)
 
     def figures(self, text: str) -> None:
         """Put the figures beside the bar."""
         self._bar.update(self._task, figures=text)
+
+    def evaluated(self, done: int, total: int) -> None:
+        """Show a second bar while an evaluation lasts."""
+        if self._evaluation is None:
+            self._evaluation = self._bar.add_task("evaluate", total=total, left="", figures="")
+        self._bar.update(self._evaluation, completed=done)
+        if done >= total:
+            self._bar.remove_task(self._evaluation)
+            self._evaluation = None
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -138,4 +171,18 @@ def make_reporter(total_steps: int, first_step: int) -> Reporter:
     """A bar on a terminal, lines in a pipe."""
     if sys.stderr.isatty():
         return BarReporter(total_steps, first_step)
-    return LineReporter()
+    return LineReporter(total_steps)
+
+
+def _make_bar() -> Progress:
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=16),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[left]}"),
+        progress.TextColumn("{task.fields[figures]}", style="dim"),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,134 @@
+"""How long a run still takes: its steps, and the evaluations and checkpoints among them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from effvit_edge.core.clock import Clock
+
+_FORWARD_SHARE = 1 / 3
+"""Of a training step's arithmetic: going backwards costs about twice what going forward does."""
+_FEWEST_STEPS = 5
+"""The first steps fill caches and wait for the first data: nothing is told from fewer."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run consists of."""
+
+    total_steps: int
+    eval_every: int
+    """Steps between evaluations; 0: one at the end. There always is one at the end."""
+    checkpoint_every: int
+    """Steps between checkpoints. An evaluation is followed by one, too."""
+    step_frames: int
+    """Frames that one process trains on in a step."""
+    eval_frames: int
+    """Frames that one process scores in an evaluation, about."""
+
+    def evaluations_after(self, step: int) -> int:
+        """How many are still to come when ``step`` steps, and what follows them, are done."""
+        if step >= self.total_steps:
+            return 0
+        return self._multiples(self.eval_every, step) + 1
+
+    def checkpoints_after(self, step: int) -> int:
+        """How many are still to come; one that is due twice is written once."""
+        if step >= self.total_steps:
+            return 0
+        both = math.lcm(self.eval_every, self.checkpoint_every)
+        own = self._multiples(self.checkpoint_every, step)
+        return own + self._multiples(self.eval_every, step) - self._multiples(both, step) + 1
+
+    def _multiples(self, of: int, step: int) -> int:
+        """How many lie after ``step`` and before the last step; none of 0."""
+        return (self.total_steps - 1) // of - step // of if of else 0
+
+
+class Eta:
+    """Measures a run as it goes and tells what is left.
+
+    A step's time is the mean over the later half of those seen, so that a slow beginning is
+    forgotten. An evaluation's is predicted from the frames it scores until one has been measured.
+
+    Args:
+        plan: what the run consists of.
+        first_step: where it starts, when resumed.
+        clock: seconds from anywhere.
+    """
+
+    def __init__(self, plan: RunPlan, first_step: int, clock: Clock) -> None:
+        self._plan = plan
+        self._step = first_step
+        self._clock = clock
+        self._marks = [clock.now()]  # working time at the start and after each step
+        self._paused = 0.0
+        self._evaluations: list[float] = []
+        self._checkpoints: list[float] = []
+
+    def step_done(self) -> None:
+        """One more step is done."""
+        self._step += 1
+        self._marks.append(self._clock.now() - self._paused)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Around an evaluation."""
+        with self._pausing(self._evaluations):
+            yield
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around the writing of a checkpoint."""
+        with self._pausing(self._checkpoints):
+            yield
+
+    def seconds_left(self) -> float | None:
+        """Until the run is over; None where too little has been seen to tell."""
+        steps_left = self._plan.total_steps - self._step
+        step_seconds = self._step_seconds()
+        if step_seconds is None:
+            return None
+        evaluation = self._evaluation_seconds(step_seconds)
+        checkpoint = self._checkpoints[-1] if self._checkpoints else 0.0
+        return (
+            steps_left * step_seconds
+            + self._plan.evaluations_after(self._step) * evaluation
+            + self._plan.checkpoints_after(self._step) * checkpoint
+        )
+
+    def _step_seconds(self) -> float | None:
+        seen = len(self._marks) - 1
+        if seen < _FEWEST_STEPS:
+            return None
+        half = seen // 2
+        return (self._marks[-1] - self._marks[half]) / (seen - half)
+
+    def _evaluation_seconds(self, step_seconds: float) -> float:
+        if self._evaluations:
+            return self._evaluations[-1]
+        forward_seconds = step_seconds / self._plan.step_frames * _FORWARD_SHARE
+        return forward_seconds * self._plan.eval_frames
+
+    @contextmanager
+    def _pausing(self, durations: list[float]) -> Iterator[None]:
+        start = self._clock.now()
+        yield
+        durations.append(self._clock.now() - start)
+        self._paused += durations[-1]
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people: ``40 s``, ``12 min``, ``3 h 05 min``, ``2 d 4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(minutes / 60)
+    return f"{hours // 24} d {hours % 24} h"
