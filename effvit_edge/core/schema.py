@@ -14,6 +14,8 @@ from effvit_edge.core.errors import InputError
 
 T = TypeVar("T")
 
+_SHOWN_NAMES = 40
+
 
 def read(kind: type[T], value: object, where: str) -> T:
     """Build the dataclass ``kind`` from a mapping, recursively.
@@ -45,10 +47,16 @@ def read(kind: type[T], value: object, where: str) -> T:
 
 def unknown_key(place: str, key: str, known: typing.Iterable[str]) -> str:
     """The sentence for an unknown key, with the nearest known one."""
+    return unknown_name(f"{place}: unknown key", key, known)
+
+
+def unknown_name(sentence: str, name: str, known: typing.Iterable[str]) -> str:
+    """``sentence`` with a full stop, and the nearest known name or the first of all."""
     names = sorted(known)
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
-    return f"{place}: unknown key.{hint}"
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    more = ", …" if len(names) > _SHOWN_NAMES else ""
+    listed = f" Known: {', '.join(names[:_SHOWN_NAMES])}{more}."
+    return f"{sentence}.{f' Did you mean {near[0]!r}?' if near else listed}"
 
 
 def plain(value: object) -> Any:
