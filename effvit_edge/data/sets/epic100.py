@@ -6,9 +6,9 @@ Source of the lists: https://github.com/epic-kitchens/epic-kitchens-100-annotati
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import InputError
@@ -43,8 +43,7 @@ class EpicOptions:
     eval_list: str = "EPIC_100_validation.csv"
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """What is used of a row of the list."""
 
     name: str
@@ -53,7 +52,6 @@ class _Row:
     end_s: float
     verb: int
     noun: int
-    where: str
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,36 @@ class _Labels:
 
     verbs: Classes
     nouns: Classes
-    actions: Mapping[tuple[int, int], int]
+    actions: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+    def with_actions(self, tables: Iterable[Table]) -> _Labels:
+        """The same with the (verb, noun) pairs that occur, in the order of the texts "verb:noun".
+
+        That is the order of AVION's checkpoints, in which "10:0" comes before "2:0".
+        """
+        first: dict[tuple[str, str], str] = {}
+        for table in tables:
+            for line, (verb, noun) in table.pick("verb_class", "noun_class"):
+                if (verb, noun) not in first:
+                    first[verb, noun] = f"{table.path}, line {line}"
+        pairs = {
+            f"{verb}:{noun}": self.pair(verb, noun, where) for (verb, noun), where in first.items()
+        }
+        numbers = {pairs[text]: number for number, text in enumerate(sorted(pairs))}
+        return replace(self, actions=numbers)
+
+    def pair(self, verb: str, noun: str, where: str) -> tuple[int, int]:
+        """The class numbers of a row."""
+        return (
+            self.verbs.check(whole(verb, where, "verb_class"), where),
+            self.nouns.check(whole(noun, where, "noun_class"), where),
+        )
 
     def number(self, head: str, row: _Row) -> int:
         """The class number of a row in a label group."""
-        verb = self.verbs.check(row.verb, row.where)
-        noun = self.nouns.check(row.noun, row.where)
-        return {"verb": verb, "noun": noun}[head] if head != "action" else self.actions[verb, noun]
+        if head == "verb":
+            return row.verb
+        return row.noun if head == "noun" else self.actions[row.verb, row.noun]
 
     def names(self, head: str) -> tuple[str, ...]:
         """The labels of a group, in order."""
@@ -93,9 +114,10 @@ def parse(source: Source, options: EpicOptions) -> SegmentList:
     # Actions are numbered over both parts.
     wanted = [folder / name for name in names] if "action" in options.heads else [path]
     tables = {p: read_csv(find_file(folder, [p.name], home=HOME)) for p in wanted}
-    actions = _number_actions(tables.values()) if "action" in options.heads else {}
-    labels = _Labels(_classes(folder, "verb"), _classes(folder, "noun"), actions)
-    rows = _read_rows(tables[path])
+    labels = _Labels(_classes(folder, "verb"), _classes(folder, "noun"))
+    if "action" in options.heads:
+        labels = labels.with_actions(tables.values())
+    rows = _read_rows(tables[path], labels)
     storage, paths = _find_videos(source.root, (row.video for row in rows), options)
     segments = tuple(
         Segment(
@@ -128,23 +150,7 @@ def _classes(folder: Path, kind: str) -> Classes:
     return Classes(names, str(path))
 
 
-def _number_actions(tables: Iterable[Table]) -> dict[tuple[int, int], int]:
-    """Numbers of the (verb, noun) pairs that occur: in the order of the texts "verb:noun".
-
-    That is the order AVION's checkpoints have, in which "10:0" comes before "2:0".
-    """
-    pairs = {
-        f"{verb}:{noun}": (
-            whole(verb, f"{table.path}, line {line}", "verb_class"),
-            whole(noun, f"{table.path}, line {line}", "noun_class"),
-        )
-        for table in tables
-        for line, (verb, noun) in table.pick("verb_class", "noun_class")
-    }
-    return {pairs[text]: number for number, text in enumerate(sorted(pairs))}
-
-
-def _read_rows(table: Table) -> list[_Row]:
+def _read_rows(table: Table, labels: _Labels) -> list[_Row]:
     """The rows of a list, timed by their timestamps or, where it has none, by frame numbers."""
     timed = "start_timestamp" in table.columns
     times = ("start_timestamp", "stop_timestamp") if timed else ("start_frame", "stop_frame")
@@ -162,9 +168,7 @@ def _read_rows(table: Table) -> list[_Row]:
         check_stretch(start_s, end_s, where)
         name = names[0] if names else f"{video} line {line}"
         unique.add(name, line)
-        verb_class = whole(verb, where, "verb_class")
-        noun_class = whole(noun, where, "noun_class")
-        result.append(_Row(name, video, start_s, end_s, verb_class, noun_class, where))
+        result.append(_Row(name, video, start_s, end_s, *labels.pair(verb, noun, where)))
     return result
 
 

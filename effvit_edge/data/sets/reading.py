@@ -32,11 +32,11 @@ class Table:
             raise InputError(f"{self.path} has no column '{name}'; its columns are {have}.")
         return self.columns.index(name)
 
-    def pick(self, *names: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def pick(self, *names: str) -> Iterator[tuple[int, list[str]]]:
         """The cells of some columns, row by row, each with its line number."""
         indices = [self.index(name) for name in names]
         for line, row in self.rows:
-            yield line, tuple(row[i] for i in indices)
+            yield line, [row[i] for i in indices]
 
 
 def read_text(path: Path, *, home: str = "") -> str:
@@ -178,9 +178,10 @@ def whole(text: str, where: str, what: str) -> int:
     Raises:
         InputError: it is not.
     """
-    if not (text.strip().isascii() and text.strip().isdigit()):
-        raise InputError(f"{where}: {what} '{text}' is not a whole number.")
-    return int(text)
+    digits = text.strip()
+    if digits.isascii() and digits.isdigit():
+        return int(digits)
+    raise InputError(f"{where}: {what} '{text}' is not a whole number.")
 
 
 def check_stretch(start: float, end: float, where: str) -> None:
