@@ -23,6 +23,12 @@ class Losses:
         if reason not in self.reasons:
             self.reasons.append(reason)
 
+    def include(self, other: Losses) -> None:
+        """Count another source's losses as this one's."""
+        self.damaged += other.damaged
+        self.frames += other.frames
+        self.reasons += [reason for reason in other.reasons if reason not in self.reasons]
+
     def __bool__(self) -> bool:
         """Whether anything is missing or damaged."""
         return bool(self.frames or self.damaged or self.reasons)

@@ -21,6 +21,8 @@ from effvit_edge.core.video.upright import Matrix, display_matrix, upright
 
 _DEFAULT_FPS = 25.0  # for a file that states no rate and misses timestamps
 _TAIL_SECONDS = 1.0  # a Matroska file that ends this much before its stated end was cut short
+_SEEKABLE = frozenset(("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"))  # have an index by time
+_SEEK_BACK_SECONDS = (0.0, 2.0, 15.0)
 _ENCRYPTED_TAG = "encv"
 _ENCRYPTION_INFO = "encryption_info"
 
@@ -91,7 +93,7 @@ class VideoReader(Closing):
         self._count = self._discarded = self._undecodable = 0
         self._last_pts = 0.0
         self._fault: str | None = None
-        self._ended = self._reckoned = False
+        self._ended = self._reckoned = self._sought = False
 
     def read(self) -> Picture | None:
         """The next picture; None at the end, again and again once it is reached.
@@ -112,6 +114,48 @@ class VideoReader(Closing):
         self.losses.damaged += bool(decoded.is_corrupt)
         self._count += 1
         return Picture(self, decoded, self._last_pts)
+
+    @property
+    def start_seconds(self) -> float | None:
+        """When the first picture is shown, if the file says so and can be believed."""
+        start = self._stream.start_time
+        seekable = self._container.format.name in _SEEKABLE
+        return float(start * self._stream.time_base) if seekable and start is not None else None
+
+    def duration_seconds(self) -> float | None:
+        """How long the video lasts, as far as the file says."""
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        end = self._stated_end_seconds()
+        if end is not None:
+            return end - (self.start_seconds or 0.0)
+        if self.expected_frames and self.nominal_fps:
+            return self.expected_frames / self.nominal_fps
+        return None
+
+    def keyframe_seconds(self, seconds: float) -> float | None:
+        """About when the last keyframe before a time is; None where the index does not say.
+
+        An index has the times of decoding, which are a few frames early, and some formats read it
+        at the first :meth:`seek`.
+        """
+        entries = self._stream.index_entries
+        index = entries.search_timestamp(self._ticks(seconds))
+        return float(entries[index].timestamp * self._stream.time_base) if index >= 0 else None
+
+    def seek(self, seconds: float) -> bool:
+        """Go on from a keyframe, so that the next picture is one shown at or before ``seconds``.
+
+        Losses before it stay unknown. What is decoded from there on is what decoding from the
+        start gives, since nothing is used that leans on what was left out.
+
+        Returns:
+            False where the file cannot do that, or misleads; where reading goes on from is then
+            not known, so a new reader must decode from the start.
+        """
+        if self.start_seconds is None:
+            return False
+        return any(self._seek_before(seconds, back) for back in _SEEK_BACK_SECONDS)
 
     def convert(self, decoded: Any) -> npt.NDArray[np.uint8]:
         """A frame of PyAV as ``(H, W, 3)`` uint8 RGB, upright."""
@@ -151,6 +195,38 @@ class VideoReader(Closing):
             raise self._encrypted()
         return stream
 
+    def _ticks(self, seconds: float) -> int:
+        return math.floor(seconds / float(self._stream.time_base) + 1e-3)
+
+    def _seek_before(self, seconds: float, back: float) -> bool:
+        """One attempt of :meth:`seek`, from the keyframe before ``seconds - back``."""
+        target = self._ticks(seconds)
+        try:
+            self._container.seek(self._ticks(seconds - back), stream=self._stream)
+        except self._av.FFmpegError:
+            return False
+        self._packets = self._container.demux(self._stream)
+        self._times = TimestampRepair(1 / (self.nominal_fps or _DEFAULT_FPS))
+        self._decoded.clear()
+        self._count = self._discarded = self._undecodable = 0
+        self._fault, self._sought = None, True
+        self._ended = self._reckoned = False
+        packet = self._next_packet()
+        if packet is None or not packet.is_keyframe or packet.pts is None or packet.pts > target:
+            return False
+        self._decode(packet)
+        while True:
+            # Pictures shown before the keyframe lean on others before it, which are not there.
+            while self._decoded and (self._decoded[0].pts or 0) < packet.pts:
+                self._decoded.popleft()
+            if self._decoded or self._ended:
+                break
+            self._decode_next_packet()
+        first = self._decoded[0] if self._decoded else None
+        if first is None or first.pts is None:
+            return False
+        return bool(first.pts <= target and not first.is_corrupt)
+
     def _stated_frames(self) -> int | None:
         if self._stream.frames:
             return int(self._stream.frames)
@@ -159,22 +235,27 @@ class VideoReader(Closing):
         return None
 
     def _decode_next_packet(self) -> None:
+        packet = self._next_packet()
+        if packet is not None:
+            self._decode(packet)
+
+    def _next_packet(self) -> Any:
+        """None at the end; an empty one, which asks for what the decoder still holds, before it."""
         try:
             packet = next(self._packets, None)
         except self._av.FFmpegError as error:
             self._fault = f"reading stopped: {error.strerror}"
             self._ended = True
-            rest = self._av.Packet()  # an empty one asks for what the decoder still holds
+            rest = self._av.Packet()
             rest.time_base = self._stream.time_base
-            self._decode(rest)
-            return
+            return rest
         if packet is None:
             self._ended = True
-            return
+            return None
         if packet.size and packet.has_sidedata(_ENCRYPTION_INFO):
             raise self._encrypted()
         self._discarded += bool(packet.size and packet.is_discard)
-        self._decode(packet)
+        return packet
 
     def _decode(self, packet: Any) -> None:
         try:
@@ -187,6 +268,11 @@ class VideoReader(Closing):
         """Take stock at the end: what the file said it had against what came out of it."""
         if not self._count:
             raise self._nothing()
+        if self._sought:  # what was passed over is not missing
+            if self._fault:
+                self.losses.add(0, self._fault)
+                raise BrokenOff(str(self.losses))
+            return
         missing = max(0, self._missing_frames() - self.losses.frames)
         if self._fault:
             self.losses.add(missing, self._fault)
