@@ -194,7 +194,11 @@ def _find_videos(
         return ChunkFolders(options.chunk_seconds), chunks
     paths = {}
     for video, folder in folders.items():
-        places = [folder / "videos" / f"{video}.MP4", chunks[video], root / f"{video}.MP4"]
+        places = [
+            place / f"{video}{suffix}"
+            for place in (folder / "videos", folder, root)
+            for suffix in (".MP4", ".mp4")
+        ]
         paths[video] = next((path for path in places if path.is_file()), places[0])
     return VideoFiles(), paths
 

@@ -21,6 +21,7 @@ _MODULES: Mapping[str, str] = {
     "kinetics": "kinetics",
     "list": "text_list",
     "msrdaily": "msrdaily",
+    "prepared": "prepared",
     "ssv2": "ssv2",
     "ucf101": "ucf101",
 }

@@ -23,8 +23,9 @@ from effvit_edge.data.sets.reading import Unique, check_stretch, seconds
 class ListOptions:
     """Options of ``data.set: list``."""
 
-    columns: Literal["label", "start end label"] = "label"
-    """What stands after the path. Start and end are seconds or ``HH:MM:SS.ss``."""
+    columns: Literal["label", "start end label", "frames label"] = "label"
+    """What stands after the path. Start and end are seconds or ``HH:MM:SS.ss``; a count of frames
+    is skipped, as the file tells it itself."""
     multi_label: bool = False
     """Whether one or more labels end the line, any number of which can apply."""
     separator: str = ""
@@ -69,7 +70,7 @@ def parse(source: Source, options: ListOptions) -> SegmentList:
 
 
 def _span(row: Row, where: str) -> tuple[float, float | None]:
-    if not row.span:
+    if len(row.span) < 2:
         return 0.0, None
     start, end = (seconds(text, where) for text in row.span)
     check_stretch(start, end, where)
