@@ -20,15 +20,21 @@ _Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 class _BatchNumbers:
-    """The clip numbers of every batch from ``first_step`` to ``last_step`` (excluded)."""
+    """The clip numbers of one process, of every batch in ``steps``.
 
-    def __init__(self, batch_size: int, first_step: int, last_step: int) -> None:
+    A process has a run of neighbours, so that two processes see what one sees in two parts.
+    """
+
+    def __init__(self, batch_size: int, steps: range, rank: int, world: int) -> None:
         self.batch_size = batch_size
-        self.steps = range(first_step, last_step)
+        self.steps = steps
+        self.rank = rank
+        self.share = batch_size // world
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps:
-            yield list(range(step * self.batch_size, (step + 1) * self.batch_size))
+            first = step * self.batch_size + self.rank * self.share
+            yield list(range(first, first + self.share))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -42,13 +48,26 @@ def batches(
     last_step: int,
     workers: int,
     pin_memory: bool = False,
+    rank: int = 0,
+    world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of steps ``first_step`` to ``last_step`` (excluded), in order.
 
     Files that a worker had to leave out are added to ``clips.failures`` here too.
 
+    Args:
+        clips: numbered clips.
+        batch_size: clips a step, of all processes together.
+        first_step: where to begin.
+        last_step: where to end (excluded).
+        workers: processes that make clips; 0: this one does.
+        pin_memory: for copies to a GPU that do not wait.
+        rank: which share of each batch to make.
+        world: how many shares there are; ``batch_size`` is a multiple of it.
+
     Yields:
-        clips ``(B, T, H, W, 3)`` uint8 and targets ``(B, T, …)`` int64, on the CPU.
+        clips ``(B, T, H, W, 3)`` uint8 and targets ``(B, T, …)`` int64, on the CPU, where B is
+        ``batch_size / world``.
 
     Raises:
         EdgeError: a clip could not be made; the dataset's own error.
@@ -59,12 +78,12 @@ def batches(
     guarded = _Guarded(clips)
     loader: DataLoader[tuple[_Batch | EdgeError, list[str]]] = DataLoader(
         guarded,  # type: ignore[arg-type]
-        batch_sampler=_BatchNumbers(batch_size, first_step, last_step),
+        batch_sampler=_BatchNumbers(batch_size, range(first_step, last_step), rank, world),
         num_workers=workers,
         collate_fn=guarded.collate,
         worker_init_fn=_start_worker if workers else None,
         pin_memory=pin_memory,
-        # Its own, or starting it would draw from the generator that a resumed run has restored.
+        # Its own: what the loader draws is not the training's affair.
         generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -37,8 +38,15 @@ def check_model(recipe: Recipe) -> None:
         _check_clip_length(recipe, _create(recipe, num_classes=2))
 
 
-def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.EfficientViT, StartReport | None]:
+def build_model(
+    recipe: Recipe, num_classes: int, *, take_start: bool = True
+) -> tuple[nn.EfficientViT, StartReport | None]:
     """The network of a recipe with its starting weights, on the CPU.
+
+    Args:
+        recipe: what to build.
+        num_classes: of all label groups together.
+        take_start: look for ``model.init``; not needed by a run that goes on.
 
     Returns:
         The network, and what it took from ``model.init``; None where it starts from scratch.
@@ -48,7 +56,7 @@ def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.EfficientViT, Star
     """
     torch.manual_seed(recipe.seed)
     model = _create(recipe, num_classes)
-    if recipe.model.init:
+    if recipe.model.init and take_start:
         return model, start_from(model, recipe.model.init)
     nn.start_from_scratch(model)
     return model, None
@@ -58,15 +66,22 @@ def build_card(
     recipe: Recipe,
     model: nn.EfficientViT,
     groups: tuple[LabelGroup, ...],
-    start: StartReport | None = None,
+    start: Mapping[str, Any] | None = None,
 ) -> ModelCard:
-    """The card of the network being trained; it names no place on this machine."""
+    """The card of the network being trained; it names no place on this machine.
+
+    Args:
+        recipe: of the run.
+        model: as the run trains it.
+        groups: what it answers.
+        start: what it took from ``model.init``, as :meth:`StartReport.summary` tells it.
+    """
     video = isinstance(model, nn.EfficientViT3d)
     provenance = {
         "recipe": recipe.portable(),
         "recipe_hash": recipe.hash(),
         "made_by": _maker(),
-        "start": start.summary() if start else None,
+        "start": start,
     }
     return ModelCard(
         family="efficientvit3d" if video else "efficientvit",
@@ -83,14 +98,20 @@ def build_card(
     )
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """The device of a recipe; ``auto`` is CUDA where there is one.
+
+    Args:
+        name: ``auto``, or torch's name of a device.
+        local_rank: which of the machine's GPUs ``auto`` and ``cuda`` mean.
 
     Raises:
         EnvironmentFault: the device is not there.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{local_rank}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -3,7 +3,7 @@
     NAME/card.json             what the network is; holds the weights' sha256
     NAME/model.safetensors     the weights to use (the averaged ones where a run keeps them)
     NAME/training.json         step, counters, recipe; holds the sha256 of the next
-    NAME/training.safetensors  optimiser, random generator, raw weights
+    NAME/training.safetensors  optimiser, raw weights
 
 A run's folder holds checkpoints as ``last/`` and, where asked for, ``best/``. Every function here
 that reads takes either kind of folder, and prefers ``best/``.
@@ -28,7 +28,7 @@ from torch import Tensor
 from effvit_edge import nn
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import EdgeError, InputError
-from effvit_edge.core.files import sha256_file
+from effvit_edge.core.files import flush_folder, sha256_file
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
 TRAINING_FACTS, TRAINING_TENSORS = "training.json", "training.safetensors"
@@ -120,8 +120,9 @@ def find_checkpoint(folder: Path) -> Path:
     Raises:
         InputError: there is none.
     """
-    if (folder / CARD).is_file():
-        return folder
+    for candidate in (folder, _old_name(folder)):
+        if (candidate / CARD).is_file():
+            return candidate
     if not folder.is_dir():
         raise InputError(f"There is no checkpoint folder {folder}.")
     for name in ("best", "last"):
@@ -132,6 +133,11 @@ def find_checkpoint(folder: Path) -> Path:
         f"{folder} is not a checkpoint: it has no {CARD}, best/{CARD} or last/{CARD}. "
         f"Give the folder that `effvit-edge train` wrote."
     )
+
+
+def holds_checkpoint(folder: Path) -> bool:
+    """Whether a checkpoint of that name is there, if only as what a cut replacement left."""
+    return any((place / CARD).is_file() for place in (folder, _old_name(folder)))
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -245,6 +251,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
     new.mkdir()
     try:
         yield new
+        flush_folder(new)
         old = _old_name(folder)
         if folder.exists():
             folder.rename(old)

@@ -2,213 +2,289 @@
 
 from __future__ import annotations
 
-import math
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 import yaml
 from torch import Tensor
 
+from effvit_edge import nn
 from effvit_edge.core.clock import Clock, MonotonicClock
-from effvit_edge.core.errors import EdgeError
+from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.files import atomic_path
 from effvit_edge.data.loader import batches
 from effvit_edge.data.videos import describe_failures
-from effvit_edge.train.build import (
-    build_card,
-    build_model,
-    check_model,
-    choose_device,
-)
-from effvit_edge.train.checkpoint import TrainingState, save_model
+from effvit_edge.train.average import AveragedWeights
+from effvit_edge.train.build import build_card, build_model, check_model, choose_device
+from effvit_edge.train.checkpoint import save_model
 from effvit_edge.train.datasets import build_data
-from effvit_edge.train.evaluate import evaluate, write_report
-from effvit_edge.train.journal import Journal
+from effvit_edge.train.diagnose import FILE, diagnose, write_findings
+from effvit_edge.train.distributed import Group
+from effvit_edge.train.eta import RunPlan
+from effvit_edge.train.evaluate import evaluate
+from effvit_edge.train.freeze import kept_norms, select_trainable
 from effvit_edge.train.metrics import Report
-from effvit_edge.train.objective import frame_logits, masked_loss, normalise
-from effvit_edge.train.optim import AveragedWeights, learning_rate, make_optimizer
-from effvit_edge.train.progress import Reporter, Throughput, make_reporter
+from effvit_edge.train.objective import Objective
+from effvit_edge.train.optim import make_optimizer
+from effvit_edge.train.perframe import PerFrame
+from effvit_edge.train.precision import Precision
 from effvit_edge.train.recipe import Recipe
-from effvit_edge.train.resume import FinishedRun, open_run
+from effvit_edge.train.record import Recorder
+from effvit_edge.train.resume import FinishedRun, SavedRun, open_run
+from effvit_edge.train.schedule import make_schedule
 from effvit_edge.train.scoring import TorchScorer
+from effvit_edge.train.share import Share
+from effvit_edge.train.state import Counters, Parts
+from effvit_edge.train.step import Outcome, Stepper
+from effvit_edge.train.stops import stop_requests
+from effvit_edge.train.unrecorded import Recording, Unrecorded
+
+_Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 class Trainer:
-    """One run of one recipe.
+    """One run of one recipe, or one process's part of it.
 
     Args:
         recipe: what to train, on what, how.
         resume: go on from the run's last checkpoint instead of starting anew.
-        clock: for throughput.
+        group: the processes that train together; the first of them writes and prints.
+        clock: for throughput and the time left.
 
     Raises:
-        InputError: the output folder holds another run, or there is nothing to resume.
+        InputError: the output folder holds another run, there is nothing to resume, or the recipe
+            does not fit the data or the number of processes.
     """
 
-    def __init__(self, recipe: Recipe, *, resume: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        resume: bool = False,
+        group: Group | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.recipe = recipe
+        self.group = group or Group()
+        self.clock = clock or MonotonicClock()
         self.folder = Path(recipe.output.folder)
+        self.local_batch = _local_batch(recipe, self.group.world)
         saved = open_run(self.folder, recipe, resume)
-        self.device = choose_device(recipe.speed.device)
+        self.device = choose_device(recipe.speed.device, self.group.local_rank)
         if recipe.speed.threads:
             torch.set_num_threads(recipe.speed.threads)
+        precision = Precision(recipe.speed.precision, self.device)
         check_model(recipe)
+        self._begin(saved)
         self.clips, self.sequences = build_data(recipe)
+        groups = self.clips.groups
+        self.schedule = make_schedule(recipe, self.clips.epoch_clips)
         model, self.start = build_model(
-            recipe, sum(len(group.labels) for group in self.clips.groups)
+            recipe, sum(len(group.labels) for group in groups), take_start=saved is None
         )
-        self.model = model.to(self.device)
-        self.card = build_card(recipe, self.model, self.clips.groups, self.start)
-        self.optimizer = make_optimizer(self.model, recipe.optim)
-        self.ema = AveragedWeights(self.model, recipe.optim.ema) if recipe.optim.ema else None
-        self.buffers = [b for b in self.model.buffers() if b.is_floating_point()]
-        self.logits = frame_logits
-        if recipe.speed.compile:
-            self.logits = torch.compile(frame_logits)
-        self.total_steps = _total_steps(recipe, self.clips.epoch_clips)
-        self.step = 0
-        self.skipped = 0
-        self.skipped_in_a_row = 0
-        self.best = -1.0
+        taken = saved.start if saved else None
+        if self.start is not None:
+            taken = self.start.summary()
+        self.card = build_card(recipe, model, groups, taken)
+        self.model = self._prepare(model, precision)
+        self.parts = Parts(
+            self.model,
+            make_optimizer(self.model, recipe.optim),
+            precision,
+            AveragedWeights(self.model, recipe.optim.ema) if recipe.optim.ema else None,
+        )
+        self.counters = Counters()
+        self.warnings = saved.differences(recipe, self.group.world) if saved else []
+        if saved is not None:
+            self.counters = self.parts.restore(saved.state, saved.weights)
+        self.objective = Objective(groups, recipe.optim, per_frame=self.card.mode == "stream")
+        self.stepper = Stepper(
+            PerFrame(self.model),
+            self.parts.optimizer,
+            self.objective,
+            recipe=recipe,
+            spec=self.card.preprocess,
+            precision=precision,
+            group=self.group,
+            average=self.parts.average,
+        )
         self.report: Report | None = None
         self.failures: list[str] = []
-        self.throughput = Throughput(clock or MonotonicClock())
-        self.clock = clock or MonotonicClock()
-        if saved is not None:
-            self._restore(saved)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.counters.step
 
     def run(self) -> FinishedRun:
         """Train to the end; SIGINT and SIGTERM leave a checkpoint and raise KeyboardInterrupt."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.folder / "recipe.yaml") as path:
-            path.write_text(yaml.safe_dump(self.recipe.to_dict(), sort_keys=False), "utf-8")
-        self.journal = Journal(self.folder / "metrics.jsonl", self.step)
         loader = batches(
             self.clips,
             batch_size=self.recipe.optim.batch_size,
             first_step=self.step,
-            last_step=self.total_steps,
+            last_step=self.schedule.total_steps,
             workers=self.recipe.speed.workers,
             pin_memory=self.device.type == "cuda",
+            rank=self.group.rank,
+            world=self.group.world,
         )
-        with _stop_requests() as stop, make_reporter(self.total_steps, self.step) as reporter:
-            if self.start and not self.step:
-                self.journal.write({"step": 0, "start": self.start.summary()})
-                reporter.say(self.start.sentence())
-            self._tell_failures(reporter)
-            self._train(loader, stop, reporter)
-            report = self.report or self._evaluate(reporter)
-        write_report(report, self.folder, title=self.recipe.model.preset)
+        with stop_requests() as stop, self._recorder() as recorder:
+            self._introduce(recorder)
+            if self.step == 0:  # so that there is one to go back to, whatever happens
+                self._save("last", recorder)
+            recorder.start()
+            self._train(loader, stop, recorder)
+            report = self.report or self._evaluate(recorder)
         figures, failures = report.summary(), tuple(self.failures)
-        return FinishedRun(self.folder, self.step, self.skipped, figures, failures)
+        return FinishedRun(self.folder, self.step, self.counters.skipped, figures, failures)
 
-    def _tell_failures(self, reporter: Reporter) -> None:
-        """Record and say which videos were left out, as soon as it is known."""
-        known = (*self.clips.failures, *self.sequences.failures)
+    def _begin(self, saved: SavedRun | None) -> None:
+        """Mark the folder as this run's, before the first checkpoint is."""
+        if saved is not None or not self.group.leads:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.folder / "recipe.yaml") as path:
+            path.write_text(yaml.safe_dump(self.recipe.to_dict(), sort_keys=False), "utf-8")
+
+    def _prepare(self, model: nn.EfficientViT, precision: Precision) -> nn.EfficientViT:
+        """The network as it trains: its device and format, what is frozen, how it normalises."""
+        section = self.recipe.model
+        model.to(self.device, precision.dtype).recompute = self.recipe.speed.recompute
+        select_trainable(model, section.trainable)
+        if section.batch_norm == "sync":
+            nn.synchronise_norms(model, self.device)
+        self.kept_norms = kept_norms(model, section.batch_norm)
+        self._training_mode(model)
+        return model
+
+    def _training_mode(self, model: nn.EfficientViT) -> None:
+        model.train()
+        for norm in self.kept_norms:
+            norm.eval()
+
+    def _recorder(self) -> Recording:
+        if not self.group.leads:
+            return Unrecorded()
+        output = self.recipe.output
+        plan = RunPlan(
+            total_steps=self.schedule.total_steps,
+            eval_every=self.schedule.eval_every,
+            checkpoint_every=output.checkpoint_every,
+            step_frames=self.local_batch * self.recipe.input.frames,
+            eval_frames=len(self._share()) * self.recipe.input.frames,
+        )
+        return Recorder(
+            self.folder,
+            plan,
+            first_step=self.step,
+            title=self.recipe.model.preset,
+            log_every=output.log_every,
+            tensorboard=output.tensorboard,
+            clock=self.clock,
+        )
+
+    def _share(self) -> Share:
+        return Share(self.sequences, self.group.rank, self.group.world)
+
+    def _introduce(self, recorder: Recording) -> None:
+        """Say what the weights start from and what was left out."""
+        if self.start is not None:
+            recorder.note({"start": self.start.summary()})
+            recorder.say(self.start.sentence())
+        for warning in self.warnings:
+            recorder.say(warning)
+        self._tell_failures(recorder)
+
+    def _tell_failures(self, recorder: Recording) -> None:
+        """Record and say which videos any process left out, as soon as all of them meet."""
+        told = self.group.gather([*self.clips.failures, *self.sequences.failures])
+        known = dict.fromkeys(failure for failures in told for failure in failures)
         new = [failure for failure in known if failure not in self.failures]
         if new:
             self.failures += new
-            self.journal.write({"step": self.step, "failures": new})
-            reporter.say(describe_failures(new))
+            recorder.note({"failures": new})
+            recorder.say(describe_failures(new))
 
-    def _train(
-        self, loader: Iterator[tuple[Tensor, Tensor]], stop: list[int], reporter: Reporter
-    ) -> None:
-        self.throughput.restart()
-        while self.step < self.total_steps:
+    def _train(self, loader: _Batches, stop: list[int], recorder: Recording) -> None:
+        while self.step < self.schedule.total_steps:
             before = self.clock.now()
-            clips, labels = next(loader)
+            clips, targets = next(loader)
             waited = self.clock.now() - before
-            record = self._one_step(clips, labels)
-            self.throughput.add(len(clips), waited)
-            reporter.step(self.step)
-            if self.step % self.recipe.output.log_every == 0 or self.step == self.total_steps:
-                record |= self.throughput.read()
-                reporter.figures(_figures(record))
-            self.journal.write(record)
-            self._between_steps(reporter)
-            if stop:
-                self._save("last")
+            clips = clips.to(self.device, non_blocking=True)
+            targets = targets.to(self.device, non_blocking=True)
+            outcome = self._one_step(clips, targets, stop)
+            recorder.step(self._record(outcome), self.recipe.optim.batch_size, waited)
+            if self.counters.skipped_in_a_row >= self.recipe.optim.max_nonfinite:
+                self._give_up(clips, targets)
+            self._between_steps(recorder)
+            if outcome.stop:
+                self._save("last", recorder)
                 raise KeyboardInterrupt
 
-    def _between_steps(self, reporter: Reporter) -> None:
-        """Evaluate and save where the recipe says so."""
-        last = self.step == self.total_steps
-        every = self.recipe.eval.every
-        evaluates = last or (every > 0 and self.step % every == 0)
-        if evaluates:
-            self._evaluate(reporter)
-        due = evaluates or self.step % self.recipe.output.checkpoint_every == 0
-        if last or (due and not self.skipped_in_a_row):  # never over a good checkpoint
-            self._save("last")
-            self.throughput.restart()
+    def _one_step(self, clips: Tensor, targets: Tensor, stop: Sequence[int] = ()) -> Outcome:
+        """Take a step and count it."""
+        counters = self.counters
+        rate = self.schedule.rate(counters.step)
+        outcome = self.stepper(counters.step, rate, clips, targets, stop_requests=stop)
+        counters.step += 1
+        if outcome.finite:
+            counters.skipped_in_a_row = 0
+        else:
+            counters.skipped += 1
+            counters.skipped_in_a_row += not outcome.overflow
+        return outcome
 
-    def _one_step(self, clips: Tensor, labels: Tensor) -> dict[str, Any]:
-        """One optimiser step; one that is not finite changes nothing but the counters."""
-        optim = self.recipe.optim
-        rate = learning_rate(self.step, self.total_steps, optim)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.model.train()
-        kept = [buffer.clone() for buffer in self.buffers]
-        clips = clips.to(self.device, non_blocking=True)
-        labels = labels.to(self.device, non_blocking=True)
-        with self._autocast():
-            logits = self.logits(self.model, normalise(clips, self.card.preprocess))
-        loss, accuracy = masked_loss(
-            logits,
-            labels,
-            warmup_frames=optim.warmup_frames,
-            label_smoothing=optim.label_smoothing,
+    def _record(self, outcome: Outcome) -> dict[str, Any]:
+        """A step for the journal."""
+        record: dict[str, Any] = {"step": self.step, "lr": outcome.rate}
+        if self.stepper.precision.scaler.is_enabled():
+            record["loss_scale"] = self.stepper.precision.scale
+        if outcome.finite:
+            figures = {"loss": outcome.loss, "grad_norm": outcome.gradient_norm}
+            return record | figures | self.objective.accuracies(outcome.right)
+        skipped = {"loss": None, "skipped": self.counters.skipped, "clips": self._clip_names()}
+        return record | skipped | {"overflow": outcome.overflow}
+
+    def _clip_names(self) -> list[str]:
+        """The clips of the last step, of all processes."""
+        size = self.recipe.optim.batch_size
+        return [self.clips.name(n) for n in range((self.step - 1) * size, self.step * size)]
+
+    def _give_up(self, clips: Tensor, targets: Tensor) -> None:
+        """Find out what is not finite, write it down, and stop."""
+        network, last = self.stepper.network, self.step - 1
+        finding = diagnose(
+            network,
+            lambda: self.stepper.backward(network, last, clips, targets),
+            self.group.rank,
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        limit = optim.clip_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        loss_value, norm_value = loss.item(), norm.item()
-        self.step += 1
-        record: dict[str, Any] = {"step": self.step, "lr": rate}
-        if math.isfinite(loss_value) and math.isfinite(norm_value):
-            self.skipped_in_a_row = 0
-            self.optimizer.step()
-            if self.ema is not None:
-                self.ema.update(self.model)
-            return record | {
-                "loss": loss_value,
-                "accuracy": round(accuracy.item(), 4),
-                "grad_norm": norm_value,
-            }
-        for buffer, value in zip(self.buffers, kept, strict=True):
-            buffer.copy_(value)
-        self._count_skip()
-        return record | {"skipped": self.skipped, "loss": None}
-
-    def _count_skip(self) -> None:
-        self.skipped += 1
-        self.skipped_in_a_row += 1
-        if self.skipped_in_a_row < self.recipe.optim.max_nonfinite:
-            return
+        findings = self.group.gather(finding)
+        if self.group.leads:
+            write_findings(self.folder, self.step, self._clip_names(), findings)
+        worst = next((f for f in findings if f.module or f.gradient), findings[0])
         raise EdgeError(
-            f"Stopped at step {self.step}: {self.skipped_in_a_row} steps in a row had a loss or "
-            f"gradient that is not finite. The weights before them are in {self.folder / 'last'} "
-            f"if a checkpoint was due; lower optim.lr, lengthen optim.warmup_steps, or try "
-            f"speed.precision=fp32, then start again."
+            f"Stopped at step {self.step}: {self.counters.skipped_in_a_row} steps in a row had a "
+            f"loss or gradient that is not finite; {worst.sentence()} ({self.folder / FILE}). "
+            f"The last good weights are in {self.folder / 'last'}; lower optim.lr, lengthen the "
+            f"warm-up, or try speed.precision=fp32, from them (model.init) or anew."
         )
 
-    def _autocast(self) -> torch.autocast:
-        enabled = self.recipe.speed.precision == "bf16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+    def _between_steps(self, recorder: Recording) -> None:
+        """Evaluate and save where the recipe says so."""
+        last = self.step == self.schedule.total_steps
+        evaluates = self.schedule.evaluates_after(self.step)
+        if evaluates:
+            self._evaluate(recorder)
+        due = evaluates or self.step % self.recipe.output.checkpoint_every == 0
+        if last or (due and not self.counters.skipped_in_a_row):  # never over a good checkpoint
+            self._save("last", recorder)
 
-    def _evaluate(self, reporter: Reporter) -> Report:
-        own = {name: value.clone() for name, value in self.model.state_dict().items()}
-        if self.ema is not None:
-            self.model.load_state_dict(self.ema.state_dict(self.model))
+    def _evaluate(self, recorder: Recording) -> Report:
+        average = self.parts.average
         self.model.eval()
         scorer = TorchScorer(
             self.model,
@@ -217,99 +293,64 @@ class Trainer:
             max_frames=self.recipe.eval.max_frames,
             clips=self.recipe.eval.clips,
         )
-        report = evaluate(scorer, self.sequences)
-        self.model.load_state_dict(own)
-        self.report = report
-        self.journal.write({"step": self.step, "eval": report.summary()})
-        reporter.say(f"step {self.step}: {report.sentence()}")
-        self._tell_failures(reporter)
-        if self.recipe.eval.keep_best and report.top1 > self.best:
-            self.best = report.top1
-            self._save("best")
-        return report
+        with recorder.evaluating(), average.applied() if average else nullcontext():
+            report = evaluate(scorer, self._share())
+            first, *others = self.group.gather(report)
+            for other in others:
+                first.merge(other)
+        self._training_mode(self.model)
+        self.report = first
+        recorder.evaluation(first)
+        self._tell_failures(recorder)
+        if self.recipe.eval.keep_best and first.top1 > self.counters.best:
+            self.counters.best = first.top1
+            self._save("best", recorder)
+        return first
 
-    def _save(self, name: str) -> None:
+    def _save(self, name: str, recorder: Recording) -> None:
+        """Write a checkpoint, by the first process; if it fails, all stop.
+
+        Raises:
+            EdgeError: the disk is full or not writable.
+        """
+        failure: EdgeError | None = None
+        if self.group.leads:
+            with recorder.saving():
+                try:
+                    self._write(name)
+                except EdgeError as error:
+                    failure = error
+        failure = self.group.gather(failure)[0]
+        if failure is not None:
+            raise failure
+
+    def _write(self, name: str) -> None:
         provenance = {
             **self.card.provenance,
             "steps": self.step,
-            "skipped_steps": self.skipped,
+            "skipped_steps": self.counters.skipped,
             "metrics": self.report.summary() if self.report else {},
         }
         card = replace(self.card, provenance=provenance)
-        weights = self.ema.state_dict(self.model) if self.ema is not None else None
-        training = self._training_state() if name == "last" else None
+        training = None
+        if name == "last":
+            training = self.parts.collect(
+                self.counters,
+                recipe=self.recipe.to_dict(),
+                total_steps=self.schedule.total_steps,
+                world=self.group.world,
+            )
+        weights = self.parts.weights()
         save_model(self.folder / name, self.model, card, weights=weights, training=training)
 
-    def _training_state(self) -> TrainingState:
-        tensors = {"rng.cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device)
-        if self.ema is not None:
-            tensors |= {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
-        facts = {
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "skipped": self.skipped,
-            "skipped_in_a_row": self.skipped_in_a_row,
-            "best": self.best,
-            "ema_updates": self.ema.updates if self.ema is not None else 0,
-            "recipe": self.recipe.to_dict(),
-        }
-        return TrainingState(facts, tensors)
 
-    def _restore(self, saved: tuple[TrainingState, dict[str, Tensor]]) -> None:
-        state, weights = saved
-        raw = {k.removeprefix("model."): v for k, v in state.tensors.items() if k[:6] == "model."}
-        self.model.load_state_dict(raw or weights)
-        if self.ema is not None:
-            self.ema.values = {name: weights[name].to(self.device) for name in self.ema.values}
-            self.ema.updates = state.facts["ema_updates"]
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                slots.setdefault(int(index), {})[key] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        torch.set_rng_state(state.tensors["rng.cpu"])
-        if "rng.cuda" in state.tensors and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state.tensors["rng.cuda"], self.device)
-        self.step = state.facts["step"]
-        self.skipped = state.facts["skipped"]
-        self.skipped_in_a_row = state.facts["skipped_in_a_row"]
-        self.best = state.facts["best"]
-
-
-def _figures(record: dict[str, Any]) -> str:
-    """A journal record in a few words, for the progress bar."""
-    loss = "not finite" if record["loss"] is None else f"{record['loss']:.3f}"
-    return (
-        f"loss {loss}  {record['samples_per_second']:.1f} clips/s  "
-        f"data wait {record['data_wait_share']:.0%}"
-    )
-
-
-def _total_steps(recipe: Recipe, epoch_clips: int | None) -> int:
-    if recipe.optim.steps or epoch_clips is None:
-        return recipe.optim.steps
-    return max(1, math.ceil(recipe.optim.epochs * epoch_clips / recipe.optim.batch_size))
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying from them; a second SIGINT is obeyed at once."""
-    received: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    handlers = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+def _local_batch(recipe: Recipe, world: int) -> int:
+    """This process's clips a step."""
+    batch, parts = recipe.optim.batch_size, recipe.optim.accumulate
+    if batch % (world * parts):
+        raise InputError(
+            f"optim.batch_size is {batch}, which {world} process{'es' if world > 1 else ''} with "
+            f"{parts} accumulated part{'s' if parts > 1 else ''} each cannot share evenly. "
+            f"Make it a multiple of {world * parts}."
+        )
+    return batch // world

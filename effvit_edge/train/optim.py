@@ -1,69 +1,73 @@
-"""The optimiser, its schedule, and averaged weights."""
+"""The optimiser of a recipe: which parameters decay, and at which share of the rate each learns."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn as torch_nn
+from torch.optim import SGD, AdamW, Optimizer
 
+from effvit_edge.nn import EfficientViT
 from effvit_edge.train.sections import OptimRecipe
 
+_SHARE = "share"
 
-def make_optimizer(model: nn.Module, recipe: OptimRecipe) -> torch.optim.AdamW:
-    """AdamW; weight decay on matrices and kernels only, not on norms and biases."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+
+def make_optimizer(model: EfficientViT, recipe: OptimRecipe) -> Optimizer:
+    """AdamW, or SGD with momentum, over what is to be trained."""
+    groups = parameter_groups(model, recipe)
+    if recipe.kind == "sgd":
+        return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
+    return AdamW(groups, lr=recipe.lr, betas=recipe.betas, fused=True)
+
+
+def parameter_groups(model: EfficientViT, recipe: OptimRecipe) -> list[dict[str, Any]]:
+    """The trained parameters by layer, kernels and matrices apart from norms and biases.
+
+    A layer's rate is ``layer_decay`` to the power of its distance from the last layer (Bao et al.
+    2022, "BEiT", appendix; Clark et al. 2020, "ELECTRA"), and norms and biases do not decay.
+
+    Returns:
+        What torch's optimisers take, with the ``share`` of the rate beside it.
+    """
+    last = model.num_layers - 1
+    groups: dict[tuple[float, bool], list[torch_nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            share = recipe.layer_decay ** (last - model.layer_of(name))
+            groups.setdefault((share, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+            _SHARE: share,
+        }
+        for (share, decays), parameters in groups.items()
     ]
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas)
 
 
-def learning_rate(step: int, total_steps: int, recipe: OptimRecipe) -> float:
-    """Linear warm-up, then half a cosine down to ``lr * min_lr_ratio``.
-
-    Args:
-        step: the step about to be taken, from 0.
-        total_steps: length of the run.
-        recipe: peak rate, warm-up and floor.
-    """
-    if step < recipe.warmup_steps:
-        return recipe.lr * (step + 1) / recipe.warmup_steps
-    span = max(1, total_steps - recipe.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, (step - recipe.warmup_steps) / span)))
-    return recipe.lr * (recipe.min_lr_ratio + (1 - recipe.min_lr_ratio) * cosine)
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Give every group its share of a rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group[_SHARE]
 
 
-class AveragedWeights:
-    """Exponential moving average of a model's parameters; other buffers are copied.
-
-    Early on the average follows faster, so that it does not remember the random start.
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
-        self.values = {name: value.detach().clone() for name, value in _floating(model)}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Take in the model's present weights."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        values, present = [], []
-        for name, value in _floating(model):
-            values.append(self.values[name])
-            present.append(value.detach())
-        torch._foreach_lerp_(values, present, 1 - decay)
-
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """The model's state with the averaged values in place of its own."""
-        return {**model.state_dict(), **self.values}
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, torch.Tensor]:
+    """What an optimiser remembers, as ``INDEX.KEY``."""
+    return {
+        f"{index}.{key}": value
+        for index, values in optimizer.state_dict()["state"].items()
+        for key, value in values.items()
+        if value is not None
+    }
 
 
-def _floating(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            yield name, value
+def restore_optimizer(optimizer: Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Give an optimiser back what :func:`optimizer_tensors` told."""
+    slots: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        slots.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": slots, "param_groups": groups})

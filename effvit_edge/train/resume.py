@@ -14,6 +14,7 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.train.checkpoint import (
     TrainingState,
     find_checkpoint,
+    holds_checkpoint,
     load_card,
     load_training,
     load_training_facts,
@@ -21,9 +22,11 @@ from effvit_edge.train.checkpoint import (
 )
 from effvit_edge.train.evaluate import EVALUATION
 from effvit_edge.train.journal import read_journal
-from effvit_edge.train.recipe import Recipe, parse_recipe
+from effvit_edge.train.recipe import Recipe, load_recipe, parse_recipe
+from effvit_edge.train.state import FACTS, Counters
 
-_FACTS = ("step", "skipped", "skipped_in_a_row", "best", "ema_updates", "recipe")
+RECIPE = "recipe.yaml"
+"""In a run's folder: the whole recipe, from its beginning on."""
 
 
 @dataclass(frozen=True)
@@ -39,55 +42,88 @@ class FinishedRun:
     """A sentence for each video that was left out."""
 
 
-def open_run(
-    folder: Path, recipe: Recipe, resume: bool
-) -> tuple[TrainingState, dict[str, Tensor]] | None:
-    """What to resume from, or None; never overwrites another run without being told.
+@dataclass(frozen=True)
+class SavedRun:
+    """A run to go on with."""
+
+    state: TrainingState
+    weights: dict[str, Tensor]
+    start: Mapping[str, Any] | None
+    """What it took from ``model.init`` when it began."""
+
+    def differences(self, recipe: Recipe, world: int) -> list[str]:
+        """Sentences on what makes the rest of the run differ from an uninterrupted one."""
+        facts = self.state.facts
+        sentences = []
+        if facts["world"] != world:
+            sentences.append(
+                f"Going on with {world} processes instead of {facts['world']}: batches and clips "
+                f"stay the same, dropout and mixing draw other numbers."
+            )
+        before = facts["recipe"]["speed"]["precision"]
+        if before != recipe.speed.precision:
+            sentences.append(f"Going on in {recipe.speed.precision} instead of {before}.")
+        return sentences
+
+
+def open_run(folder: Path, recipe: Recipe, resume: bool) -> SavedRun | None:
+    """What to resume from, or None to begin; never overwrites another run without being told.
+
+    A run that was killed before its first checkpoint is begun again.
 
     Raises:
         InputError: the folder holds another run, or there is nothing to resume.
     """
     last = folder / "last"
     if not resume:
-        if last.exists():
+        if last.exists() or holds_checkpoint(last):
             raise InputError(
                 f"{folder} already holds a run. Continue it with --resume, or give another "
                 f"--output."
             )
         return None
+    if not holds_checkpoint(last) and (folder / RECIPE).is_file():
+        _check_recipe(folder, load_recipe(folder / RECIPE), recipe)
+        return None
     checkpoint = find_checkpoint(last)
-    state = load_training(checkpoint, _FACTS)
-    _check_recipe(folder, state.facts, recipe)
-    return state, load_weights(checkpoint, load_card(checkpoint))
+    state = load_training(checkpoint, FACTS)
+    _check_recipe(folder, parse_recipe(state.facts["recipe"]), recipe)
+    card = load_card(checkpoint)
+    start = card.provenance.get("start")
+    return SavedRun(
+        state, load_weights(checkpoint, card), start if isinstance(start, Mapping) else None
+    )
 
 
 def find_finished(folder: Path, recipe: Recipe) -> FinishedRun | None:
     """The run of a folder where it is finished and its evaluation is there; else None.
 
     Raises:
-        InputError: there is no run, a damaged one, or one of another recipe.
+        InputError: a damaged run, or one of another recipe.
     """
+    if not holds_checkpoint(folder / "last"):
+        return None
     checkpoint = find_checkpoint(folder / "last")
-    facts = load_training_facts(checkpoint, _FACTS)
-    _check_recipe(folder, facts, recipe)
-    total_steps = facts.get("total_steps", recipe.optim.steps)
-    if not total_steps or facts["step"] < total_steps:
+    facts = load_training_facts(checkpoint, FACTS)
+    _check_recipe(folder, parse_recipe(facts["recipe"]), recipe)
+    counters = Counters(**facts["counters"])
+    if counters.step < facts["total_steps"]:
         return None
     figures = load_card(checkpoint).provenance.get("metrics")
     if not isinstance(figures, Mapping) or not _is_evaluation(folder / EVALUATION, figures):
         return None
     records = read_journal(folder / "metrics.jsonl")
     failures = tuple(text for record in records for text in record.get("failures", ()))
-    return FinishedRun(folder, facts["step"], facts["skipped"], figures, failures)
+    return FinishedRun(folder, counters.step, counters.skipped, figures, failures)
 
 
 def saved_step(folder: Path) -> int | None:
     """The step of the checkpoint that a run's folder holds; None without a whole one."""
     try:
-        step: int = load_training_facts(find_checkpoint(folder / "last"), _FACTS)["step"]
+        facts = load_training_facts(find_checkpoint(folder / "last"), FACTS)
     except InputError:
         return None
-    return step
+    return Counters(**facts["counters"]).step
 
 
 def _is_evaluation(path: Path, figures: Mapping[str, Any]) -> bool:
@@ -99,8 +135,8 @@ def _is_evaluation(path: Path, figures: Mapping[str, Any]) -> bool:
     return bool(figures) and isinstance(written, dict) and figures.items() <= written.items()
 
 
-def _check_recipe(folder: Path, facts: Mapping[str, Any], recipe: Recipe) -> None:
-    before, now = parse_recipe(facts["recipe"]).deciding(), recipe.deciding()
+def _check_recipe(folder: Path, earlier: Recipe, recipe: Recipe) -> None:
+    before, now = earlier.deciding(), recipe.deciding()
     changed = [
         f"{section}.{key}" if isinstance(now[section], dict) else section
         for section in now
@@ -112,5 +148,5 @@ def _check_recipe(folder: Path, facts: Mapping[str, Any], recipe: Recipe) -> Non
         raise InputError(
             f"{folder} was trained by another recipe: {', '.join(changed)} "
             f"{'differs' if len(changed) == 1 else 'differ'}. "
-            f"Resume with the recipe in {folder / 'recipe.yaml'}, or give another --output."
+            f"Resume with the recipe in {folder / RECIPE}, or give another --output."
         )

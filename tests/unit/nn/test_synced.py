@@ -51,7 +51,7 @@ def one_process(rank: int, folder: str) -> None:
 
 
 def test_two_processes_are_one_with_both_batches(tmp_path: Path) -> None:
-    spawn(one_process, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(one_process, (str(tmp_path),), nprocs=2)
     expected = run(norm_of(BatchNorm), *inputs())
     got = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     for name in ("out", "x.grad"):

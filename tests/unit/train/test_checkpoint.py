@@ -131,7 +131,10 @@ def test_weights_of_another_network_are_named(copy: Path) -> None:
         ({"variant": "efficientvit3d_b1"}, "weights are of another network"),
         ({"variant": "efficientvit9"}, "cannot be built"),
         ({"network": {"num_classes": 2, "windo": 3}}, "cannot be built"),
-        ({"label_groups": [{"name": "label", "labels": ["one"]}]}, "classes"),
+        (
+            {"label_groups": [{"name": "label", "labels": ["one"], "exclusive": True}]},
+            "classes",
+        ),
         ({"schema_version": 99}, "99"),
         ({"provenance": {}}, "no provenance.weights_sha256"),
     ],
