@@ -19,10 +19,12 @@ from benchmarks.demo_model.footage import (
     load_pictures,
     sampled_window,
 )
+from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.files import atomic_path, sha256_file
 from effvit_edge.core.motion import LABELS
 from effvit_edge.runtime import Session, open_session
-from effvit_edge.train.metrics import Report, draw_confusion
+from effvit_edge.train.metrics import Report
+from effvit_edge.train.plots import draw_confusion
 
 CLIP_SECONDS = 1.6  # 48 frames
 NAMED_ERRORS = 20
@@ -41,14 +43,14 @@ def answers(session: Session, frames: np.ndarray[Any, Any]) -> np.ndarray[Any, A
 
 def score_clips(session: Session, pictures: list[Picture], speed: float) -> Report:
     """The answer after 48 frames of every motion over every picture."""
-    report = Report(tuple(LABELS), window_frames=1, per_frame=False)
+    report = Report((LabelGroup("motion", tuple(LABELS)),))
     size, fps = session.card.preprocess.height, session.card.fps
     for picture in pictures:
         for truth, label in enumerate(LABELS):
             frames = sampled_window(picture, label, speed, CLIP_SECONDS, size, fps)
             one_hot = np.zeros((1, len(LABELS)), np.float32)
             one_hot[0, answers(session, frames)[-1]] = 1.0
-            report.add(f"{picture.name} {label}", one_hot, np.array([truth]))
+            report.add(f"{picture.name} {label}", one_hot, np.array([[truth]]), per_frame=False)
     return report
 
 
@@ -107,9 +109,8 @@ def main(
             key = f"speed_{speed:g}"
             result[key] = report.to_dict()
             result[key]["errors"] = result[key]["errors"][:NAMED_ERRORS]
-            draw_confusion(
-                report, output / f"{name}-{key}.png", f"real footage, {speed:.1%} a frame"
-            )
+            title = f"real footage, {speed:.1%} a frame"
+            draw_confusion(report.exclusive["motion"], output / f"{name}-{key}.png", title)
             click.echo(f"{speed:.1%} a frame: {report.sentence()}")
             if steady_every:
                 result[f"{key}_steady"] = score_steady(session, pictures[::steady_every], speed)

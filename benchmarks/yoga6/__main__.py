@@ -13,9 +13,11 @@ import click
 import numpy as np
 import torch
 
+from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.files import atomic_path
 from effvit_edge.train.loop import Trainer
-from effvit_edge.train.metrics import Report, draw_confusion
+from effvit_edge.train.metrics import ExclusiveTally
+from effvit_edge.train.plots import draw_confusion
 from effvit_edge.train.recipe import load_recipe
 
 FOLDS = (0, 1, 2, 3)
@@ -40,12 +42,12 @@ def train_fold(recipe: Path, data: Path, folder: Path, fold: int, seed: int) -> 
     return {"fold": fold, "seed": seed} | {key: result[key] for key in KEPT}
 
 
-def summed_report(runs: list[dict[str, Any]]) -> Report:
-    """The confusion of all runs together."""
-    report = Report(tuple(runs[0]["labels"]), window_frames=1, per_frame=False)
+def summed_tally(runs: list[dict[str, Any]]) -> ExclusiveTally:
+    """The answers of all runs together."""
+    tally = ExclusiveTally(LabelGroup("pose", tuple(runs[0]["labels"])))
     for run in runs:
-        report.confusion += np.array(run["confusion"], dtype=np.int64)
-    return report
+        tally.count(np.array(run["confusion"], dtype=np.int64))
+    return tally
 
 
 @click.command()
@@ -79,7 +81,7 @@ def main(recipe: Path, data: Path, runs: Path, seeds: int, output: Path) -> None
     output.mkdir(parents=True, exist_ok=True)
     with atomic_path(output / f"{result['date']}-b0.json") as path:
         path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    draw_confusion(summed_report(done), output / f"{result['date']}-b0.png", "yoga6, all runs")
+    draw_confusion(summed_tally(done), output / f"{result['date']}-b0.png", "yoga6, all runs")
     click.echo(f"mean top-1 {result['mean_top1']:.3f} over {len(done)} runs; floors {FLOORS}")
 
 

@@ -59,7 +59,7 @@ def command(
     with ExitStack() as stack:
         scorer = _open_scorer(artifact, provider, stack)
         sequences = _open_sequences(data, where, scorer.card, count, seed)
-        report = evaluate(scorer, sequences, show_progress=True)
+        report = evaluate(scorer, sequences)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_report(report, output, title=artifact.name)
@@ -67,7 +67,7 @@ def command(
         click.echo(json.dumps({**report.to_dict(), "failures": sequences.failures}, indent=2))
         return
     click.echo(report.sentence())
-    for label, share in report.per_class().items():
+    for label, share in report.to_dict().get("per_class", {}).items():
         click.echo(f"  {share:6.1%}  {label}")
     if sequences.failures:
         from effvit_edge.data.videos import describe_failures

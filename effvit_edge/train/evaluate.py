@@ -6,7 +6,7 @@ Notation: T frames, H W pixels, M attention window in frames.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,21 +15,22 @@ import numpy as np
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
-from effvit_edge.data.progress import track
-from effvit_edge.data.types import (
-    IGNORE,
-    EvaluationSequences,
-    Frames,
-    LabelledSequence,
-    Targets,
-    iterate,
-)
-from effvit_edge.train.metrics import Logits, Report, draw_confusion
+from effvit_edge.data.types import EvaluationSequences, Frames
+from effvit_edge.train.matching import Matching
+from effvit_edge.train.metrics import ExclusiveTally, Logits, Report
+from effvit_edge.train.plots import draw_confusion
 
 if TYPE_CHECKING:
     from effvit_edge.runtime import Session
 
 EVALUATION = "evaluation.json"
+CONFUSION = "confusion.png"
+
+Tick = Callable[[int, int], None]
+"""Told how many sequences of how many have been looked at."""
+
+FRAMES_DIMENSIONS = 4
+"""Of a whole sequence; its views have one more."""
 
 
 class Scorer(Protocol):
@@ -38,7 +39,15 @@ class Scorer(Protocol):
     card: ModelCard
 
     def __call__(self, frames: Frames) -> Logits:
-        """``(T, H, W, 3)`` uint8 -> ``(T, classes)`` of a stream, ``(clips, classes)`` else."""
+        """Answers for a sequence.
+
+        Args:
+            frames: ``(T, H, W, 3)`` uint8, or ``(V, T, H, W, 3)``: views of a sequence.
+
+        Returns:
+            ``(V, classes)`` for views, a stream answering at each one's end; else ``(T, classes)``
+            of a stream, ``(clips, classes)`` of anything else.
+        """
         ...
 
 
@@ -47,7 +56,7 @@ class SessionScorer:
 
     Args:
         session: an open session.
-        clips: clips a sequence for a clip model.
+        clips: clips a sequence for a clip model that is shown whole sequences.
     """
 
     def __init__(self, session: Session, *, clips: int = 4) -> None:
@@ -56,10 +65,20 @@ class SessionScorer:
         self.clips = clips
 
     def __call__(self, frames: Frames) -> Logits:
-        """Answers for ``(T, H, W, 3)`` uint8 frames."""
-        if self.card.mode == "clip":
-            cuts = cut_clips(frames, self.card.num_frames, self.clips)
-            return np.stack([self.session.run(clip) for clip in cuts])
+        """Answers for a sequence or its views."""
+        clip_model = self.card.mode == "clip"
+        if frames.ndim == FRAMES_DIMENSIONS and not clip_model:
+            return self._stream(frames)
+        if frames.ndim == FRAMES_DIMENSIONS:
+            views = cut_clips(frames, self.card.num_frames, self.clips)
+        else:
+            views = list(frames)
+        if clip_model:
+            return np.stack([self.session.run(view) for view in views])
+        return np.stack([self._stream(view)[-1] for view in views])
+
+    def _stream(self, frames: Frames) -> Logits:
+        """``(T, H, W, 3)`` -> ``(T, classes)``, from a fresh state."""
         state = self.session.init_state()
         answers = []
         for frame in frames:
@@ -90,43 +109,71 @@ def hold_last(frames: Frames, length: int) -> Frames:
     return np.concatenate([frames, np.repeat(frames[-1:], length - len(frames), axis=0)])
 
 
-def evaluate(
-    scorer: Scorer, sequences: EvaluationSequences, *, show_progress: bool = False
-) -> Report:
+def evaluate(scorer: Scorer, sequences: EvaluationSequences, *, tick: Tick | None = None) -> Report:
     """Score every sequence.
+
+    Args:
+        scorer: what answers.
+        sequences: the data.
+        tick: called after each sequence with how many of how many are done.
 
     Raises:
         InputError: the data has a class that the model does not know, or nothing can be read.
     """
-    labels = scorer.card.labels
-    numbers = _label_numbers(labels, sequences.groups[0].labels)
-    report = Report(labels, scorer.card.num_frames, per_frame=scorer.card.mode == "stream")
-    items: Iterable[LabelledSequence] = iterate(sequences)
-    if show_progress:
-        items = track(items, len(sequences), "evaluate")
-    for sequence in items:
-        found = sequence.targets[:, 0]
-        truth = np.where(found == IGNORE, IGNORE, numbers[found])
-        report.add(sequence.name, scorer(sequence.frames), truth)
-    if not report.sequences:
-        first = f" First: {sequences.failures[0]}" if sequences.failures else ""
-        raise InputError(f"None of {len(sequences)} sequences could be evaluated.{first}")
+    report = score_all(scorer, sequences, tick=tick)
+    refuse_empty(report, sequences)
     return report
 
 
+def score_all(
+    scorer: Scorer, sequences: EvaluationSequences, *, tick: Tick | None = None
+) -> Report:
+    """Score every sequence that can be read, which may be none: a process's share of the data.
+
+    Raises:
+        InputError: the data has a class that the model does not know.
+    """
+    card = scorer.card
+    matching = Matching(card.label_groups, sequences.groups)
+    report = Report(card.label_groups, card.num_frames)
+    for index in range(len(sequences)):
+        sequence = sequences[index]
+        if sequence is not None:
+            logits = scorer(sequence.frames)
+            per_frame = card.mode == "stream" and sequence.frames.ndim == FRAMES_DIMENSIONS
+            report.add(sequence.name, logits, matching(sequence.targets), per_frame=per_frame)
+        if tick is not None:
+            tick(index + 1, len(sequences))
+    return report
+
+
+def refuse_empty(report: Report, sequences: EvaluationSequences) -> None:
+    """Refuse an evaluation of nothing.
+
+    Raises:
+        InputError: no sequence was scored.
+    """
+    if not report.sequences:
+        first = f" First: {sequences.failures[0]}" if sequences.failures else ""
+        raise InputError(f"None of {len(sequences)} sequences could be evaluated.{first}")
+
+
 def write_report(report: Report, folder: Path, title: str = "") -> None:
-    """Write ``evaluation.json`` and ``confusion.png`` into a folder."""
+    """Write ``evaluation.json`` and the confusion pictures into a folder.
+
+    Raises:
+        EnvironmentFault: matplotlib is not installed.
+    """
     with atomic_path(folder / EVALUATION) as path:
         path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
-    draw_confusion(report, folder / "confusion.png", title)
+    for name, tally in pictured(report).items():
+        draw_confusion(tally, folder / name, title)
 
 
-def _label_numbers(model_labels: tuple[str, ...], data_labels: tuple[str, ...]) -> Targets:
-    """The model's class number of each of the data's classes, by name."""
-    unknown = [label for label in data_labels if label not in model_labels]
-    if unknown:
-        raise InputError(
-            f"The data has the class '{unknown[0]}', which this model does not know; "
-            f"it knows {', '.join(model_labels[:12])}. Evaluate on data with the model's classes."
-        )
-    return np.array([model_labels.index(label) for label in data_labels], dtype=np.int64)
+def pictured(report: Report) -> dict[str, ExclusiveTally]:
+    """File names of the confusion pictures; the one of the first group is ``confusion.png``."""
+    first = report.groups[0].name
+    return {
+        CONFUSION if name == first else f"confusion_{name}.png": tally
+        for name, tally in report.exclusive.items()
+    }

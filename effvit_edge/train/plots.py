@@ -6,6 +6,7 @@ and looks for a screen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from effvit_edge.core.files import atomic_path
 from effvit_edge.core.optional import require
+from effvit_edge.train.metrics import ExclusiveTally
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _DPI = 110
 _SMOOTHED_STEPS = 50
+_MOST_CLASSES = 40
+_LABEL_LETTERS = 28
 _TRAIN, _FAINT = "tab:blue", "0.8"
 _EVAL = ("tab:orange", "tab:green", "tab:red", "tab:purple")
 
@@ -69,6 +73,68 @@ def curves(records: Sequence[Record], title: str = "") -> Figure:
     return figure
 
 
+def draw_confusion(tally: ExclusiveTally, path: Path, title: str = "") -> None:
+    """Write a confusion matrix as a PNG picture: of many classes the most confused ones.
+
+    Raises:
+        EnvironmentFault: matplotlib is not installed.
+    """
+    save(confusion(tally, title), path)
+
+
+def confusion(tally: ExclusiveTally, title: str = "") -> Figure:
+    """Truth in rows, answers in columns; colour is the share of the truth's sequences."""
+    shown = _shown_classes(tally)
+    labels = [_short(tally.group.labels[i]) for i in shown]
+    counts = np.array([[tally.pairs[row, column] for column in shown] for row in shown])
+    sizes = Counter[int]()
+    for (truth, _), count in tally.pairs.items():
+        sizes[truth] += count
+    totals = np.array([[max(sizes[row], 1)] for row in shown])
+    side = max(4.5, 0.34 * len(shown) + 3.0)
+    figure, axes_array = new_figure(side, side)
+    axes: Axes = axes_array[0, 0]
+    axes.imshow(counts / totals, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(shown)), labels, rotation=90)
+    axes.set_yticks(range(len(shown)), labels)
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    axes.set_title("\n".join(filter(None, (title, *_captions(tally, len(shown))))), fontsize=9)
+    for row, column in np.argwhere(counts).tolist():
+        color = "white" if counts[row, column] > totals[row, 0] / 2 else "black"
+        text = str(counts[row, column])
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
+    return figure
+
+
+def _shown_classes(tally: ExclusiveTally) -> list[int]:
+    """All classes, or those with the most wrong answers, in the order of the labels."""
+    count = len(tally.group.labels)
+    if count <= _MOST_CLASSES:
+        return list(range(count))
+    wrong, sizes = Counter[int](), Counter[int]()
+    for (truth, answer), number in tally.pairs.items():
+        sizes[truth] += number
+        if truth != answer:
+            wrong.update({truth: number, answer: number})
+    order = sorted(range(count), key=lambda i: (-wrong[i], -sizes[i], i))
+    return sorted(order[:_MOST_CLASSES])
+
+
+def _captions(tally: ExclusiveTally, shown: int) -> list[str]:
+    lines = [f"{tally.group.name}: top-1 {tally.score:.1%} of {tally.sequences}"]
+    if shown < len(tally.group.labels):
+        lines.append(
+            f"only the {shown} of {len(tally.group.labels)} classes with the most wrong answers"
+        )
+    return lines
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LABEL_LETTERS else label[: _LABEL_LETTERS - 1] + "…"
+
+
 def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1
 ) -> tuple[Figure, npt.NDArray[Any]]:
@@ -92,7 +158,8 @@ def pixels(figure: Figure) -> npt.NDArray[np.uint8]:
     """A figure as ``(H, W, 3)`` RGB."""
     canvas = require("matplotlib.backends.backend_agg", "train").FigureCanvasAgg(figure)
     canvas.draw()
-    return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
+    picture: npt.NDArray[np.uint8] = np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3]
+    return picture.copy()
 
 
 def _series(records: Sequence[Record], key: str) -> Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.train.board import NO_BOARD, Board, open_board
 from effvit_edge.train.eta import Eta, RunPlan
-from effvit_edge.train.evaluate import write_report
+from effvit_edge.train.evaluate import Tick, pictured, write_report
 from effvit_edge.train.journal import Journal, read_journal
 from effvit_edge.train.metrics import Report
-from effvit_edge.train.plots import draw_curves
+from effvit_edge.train.plots import confusion, draw_curves, pixels
 from effvit_edge.train.progress import Reporter, Throughput, make_reporter
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 JOURNAL = "metrics.jsonl"
 CURVES = "curves.png"
-
-Tick = Callable[[int, int], None]
-"""Told how many sequences of how many an evaluation has scored."""
 
 
 class Recorder:
@@ -145,6 +142,9 @@ class Recorder:
         draw_curves(records, self.folder / CURVES, self._title)
         if self._board is not None:
             self._board.evaluation(self._step, figures)
+            for name, tally in pictured(report).items():
+                picture = pixels(confusion(tally, self._title))
+                self._board.picture(self._step, f"eval/{Path(name).stem}", picture)
 
 
 def _in_words(record: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.clock import FakeClock
 from effvit_edge.train.board import FOLDER, NO_BOARD
 from effvit_edge.train.eta import RunPlan
@@ -19,8 +20,8 @@ PLAN = RunPlan(total_steps=6, eval_every=3, checkpoint_every=2, step_frames=8, e
 
 
 def a_report() -> Report:
-    report = Report(("a", "b"), window_frames=1, per_frame=False)
-    report.add("x", np.array([[1.0, 0.0]], np.float32), np.array([0]))
+    report = Report((LabelGroup("class", ("a", "b")),))
+    report.add("x", np.array([[1.0, 0.0]], np.float32), np.array([[0]]), per_frame=False)
     return report
 
 
