@@ -53,7 +53,7 @@ def relu_linear_attention(
     out = summary @ (query / query_sum)  # (F, heads, d + 1, N)
     scaled_eps = frames_summed * (eps * key_factor) / query_sum
     # FP16: _LEAST_NORMAL; in float32 it only keeps 0 / 0 away where eps is lost as well
-    denominator = (out[:, :, dim:] + scaled_eps).clamp(min=torch.finfo(query.dtype).tiny)
+    denominator = (out[:, :, dim:] + scaled_eps).clamp(min=torch.finfo(out.dtype).tiny)
     return out[:, :, :dim] / denominator
 
 
