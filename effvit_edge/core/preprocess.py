@@ -18,7 +18,7 @@ from effvit_edge.core.optional import require
 Frame: TypeAlias = npt.NDArray[np.uint8]
 
 
-def preprocess_frame(frame: Frame, spec: Preprocess) -> Frame:
+def preprocess_frame(frame: Frame, spec: Preprocess, *, place: float = 0.5) -> Frame:
     """Crop the centre of a frame and scale it to the model's input.
 
     The crop is cut from the source before scaling, so only pixels that the model sees are
@@ -32,6 +32,9 @@ def preprocess_frame(frame: Frame, spec: Preprocess) -> Frame:
     Args:
         frame: ``(H, W, 3)`` uint8 RGB.
         spec: the model card's preprocessing.
+        place: where along the side that more is cut off from the box lies, from 0 for its
+            beginning to 1 for its end. Only evaluations with several crops ask for another than
+            the centre.
 
     Returns:
         ``(spec.height, spec.width, 3)`` uint8 RGB, contiguous, never sharing the input's memory.
@@ -47,7 +50,7 @@ def preprocess_frame(frame: Frame, spec: Preprocess) -> Frame:
         box_hw = (spec.height * scale, spec.width * scale)
     else:
         box_hw = (height * spec.crop_ratio, width * spec.crop_ratio)
-    return scale_to_input(_centre_crop(frame, *box_hw), spec)
+    return scale_to_input(_crop(frame, *box_hw, place), spec)
 
 
 def scale_to_input(box: Frame, spec: Preprocess) -> Frame:
@@ -99,12 +102,20 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
     return resized.copy() if resized is frame else resized
 
 
-def _centre_crop(frame: Frame, box_height: float, box_width: float) -> Frame:
-    """The centred box of a frame, rounded to whole pixels and at least one of them: a view."""
+def _crop(frame: Frame, box_height: float, box_width: float, place: float) -> Frame:
+    """A box of a frame, rounded to whole pixels and at least one of them: a view.
+
+    It is centred on the side that less is cut off from.
+    """
     height, width = frame.shape[:2]
     rows = min(height, max(1, round(box_height)))
     columns = min(width, max(1, round(box_width)))
-    top, left = (height - rows) // 2, (width - columns) // 2
+    spare_rows, spare_columns = height - rows, width - columns
+    top, left = spare_rows // 2, spare_columns // 2
+    if spare_rows > spare_columns:
+        top = int(spare_rows * place)
+    else:
+        left = int(spare_columns * place)
     return frame[top : top + rows, left : left + columns]
 
 

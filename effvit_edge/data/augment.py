@@ -10,10 +10,58 @@ import numpy as np
 from effvit_edge.core.card import Preprocess
 from effvit_edge.core.optional import require
 from effvit_edge.core.preprocess import scale_to_input
+from effvit_edge.data.borrowed import BorrowedTransforms
 from effvit_edge.data.types import Frames
 
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _CROP_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges that a clip's augmentation is drawn from; see the recipe's ``augment`` section."""
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    aspect: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.0
+    color: float = 0.0
+    speed: tuple[float, float] = (1.0, 1.0)
+    randaugment: tuple[int, ...] = ()
+    erase: float = 0.0
+
+
+class ClipAugmenter:
+    """Augments clips as an :class:`Augmentation` says, and scales them to the model's input.
+
+    Args:
+        spec: the model's input, and how a frame becomes it.
+        chosen: what clips may become.
+
+    Raises:
+        EnvironmentFault: RandAugment or erasing is asked for and torchvision cannot be imported.
+    """
+
+    def __init__(self, spec: Preprocess, chosen: Augmentation) -> None:
+        self._spec = spec
+        self._chosen = chosen
+        self._borrowed: BorrowedTransforms | None = None
+        if chosen.randaugment or chosen.erase:
+            self._borrowed = BorrowedTransforms(spec.mean, chosen.randaugment, chosen.erase)
+
+    def __call__(self, frames: Frames, rng: np.random.Generator) -> Frames:
+        """``(T, H, W, 3)`` uint8 to ``(T, h, w, 3)`` of the model's size."""
+        chosen = self._chosen
+        draw = draw_augmentation(
+            rng,
+            (frames.shape[1], frames.shape[2]),
+            self._spec,
+            scale=chosen.scale,
+            aspect=chosen.aspect,
+            flip=chosen.flip,
+            color=chosen.color,
+        )
+        clip = np.stack([draw.apply(frame, self._spec) for frame in frames])
+        return clip if self._borrowed is None else self._borrowed(clip, rng)
 
 
 @dataclass(frozen=True)

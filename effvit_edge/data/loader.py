@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
@@ -70,7 +71,7 @@ def batches(
         ``batch_size / world``.
 
     Raises:
-        EdgeError: a clip could not be made; the dataset's own error.
+        EdgeError: a clip could not be made, with the dataset's own error; or a worker died.
     """
     if workers:
         # OpenCV's threads must not exist while processes are forked: a copied lock may stay locked.
@@ -87,11 +88,31 @@ def batches(
         generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
     )
-    for batch, failures in loader:
-        clips.failures += [failure for failure in failures if failure not in clips.failures]
-        if isinstance(batch, EdgeError):
-            raise batch
-        yield batch
+    with worker_deaths():
+        for batch, failures in loader:
+            clips.failures += [failure for failure in failures if failure not in clips.failures]
+            if isinstance(batch, EdgeError):
+                raise batch
+            yield batch
+
+
+@contextmanager
+def worker_deaths() -> Iterator[None]:
+    """Say plainly that a worker died. torch notices by a signal, so it may be told anywhere.
+
+    Raises:
+        EdgeError: in place of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise EdgeError(
+            f"A process that makes clips died ({str(error).splitlines()[0]}), for lack of memory "
+            f"most likely, or of /dev/shm. Lower speed.workers or data.cache_gb and go on with "
+            f"--resume."
+        ) from error
 
 
 class _Guarded:

@@ -5,27 +5,139 @@ from __future__ import annotations
 from pathlib import Path
 
 from effvit_edge.core.errors import InputError
-from effvit_edge.data.listing import open_split
+from effvit_edge.data.augment import Augmentation
+from effvit_edge.data.clips import VideoClips
 from effvit_edge.data.motion import MotionClips, MotionSequences
+from effvit_edge.data.segments import SegmentList
+from effvit_edge.data.sequences import VideoSequences
+from effvit_edge.data.sets import drop_missing, open_split
 from effvit_edge.data.types import EvaluationSequences, TrainingClips
-from effvit_edge.data.videos import Augmentation, VideoClips, VideoSequences
 from effvit_edge.train.recipe import Recipe
-from effvit_edge.train.sections import MotionData, VideosData
+from effvit_edge.train.sections import AugmentRecipe, MotionData, VideosData
+
+_WINDOWS = 3
+"""Attention windows that a causal network's training clip should have: it then learns the steady
+state, in which windows lie upon windows."""
 
 
 def build_data(recipe: Recipe) -> tuple[TrainingClips, EvaluationSequences]:
-    """The training clips and the evaluation sequences of a recipe."""
+    """The training clips and the evaluation sequences of a recipe.
+
+    Raises:
+        InputError: the data cannot be listed or read, or too much of it is missing.
+        EnvironmentFault: an augmentation needs a library that is not there.
+    """
     if isinstance(recipe.data, MotionData):
-        return _motion(recipe, recipe.data)
-    return _videos(recipe, recipe.data)
+        return _motion_clips(recipe, recipe.data), _motion_sequences(recipe, recipe.data)
+    train, evaluation = _open_split(recipe, recipe.data)
+    budget_bytes = int(recipe.data.cache_gb * 1e9)
+    clips = _clips(recipe, recipe.data, train, budget_bytes)
+    # Training reads every video each pass, an evaluation once: it has what training leaves.
+    left_bytes = budget_bytes - clips.kept_bytes
+    return clips, _sequences(recipe, recipe.data, evaluation, left_bytes)
 
 
-def _motion(recipe: Recipe, data: MotionData) -> tuple[TrainingClips, EvaluationSequences]:
-    size = recipe.input.height
-    if recipe.input.width != size:
-        raise InputError("input: rendered motion is square; give the same height and width.")
-    clips = MotionClips(
-        size=size,
+def build_evaluation(recipe: Recipe) -> EvaluationSequences:
+    """The evaluation sequences of a recipe alone, each read when it is asked for.
+
+    Raises:
+        InputError: the data cannot be listed, or too much of it is missing.
+    """
+    if isinstance(recipe.data, MotionData):
+        return _motion_sequences(recipe, recipe.data)
+    _, evaluation = _open_split(recipe, recipe.data)
+    return _sequences(recipe, recipe.data, evaluation, cache_bytes=0)
+
+
+def data_notes(recipe: Recipe, clips: TrainingClips) -> list[str]:
+    """What is odd about a recipe and its data without being wrong, in sentences."""
+    notes = []
+    frames, window = recipe.input.frames, recipe.model.num_frames
+    if "3d" in recipe.model.preset and recipe.model.causal and frames < _WINDOWS * window:
+        notes.append(
+            f"input.frames is {frames}, less than {_WINDOWS} windows of model.num_frames, "
+            f"{window}: the network does not learn the steady state that a stream reaches. "
+            f"{_WINDOWS * window} or more is better, if the videos are as long."
+        )
+    if isinstance(clips, VideoClips) and recipe.input.sampling == "rate":
+        longest = clips.longest_frames()
+        if longest is not None and longest < frames:
+            notes.append(
+                f"input.frames is {frames}, and the longest training video has {longest} frames at "
+                f"input.fps, {recipe.input.fps:g}: every clip is held at its last frame. Lower "
+                f"input.frames or raise input.fps."
+            )
+    return notes
+
+
+def _open_split(recipe: Recipe, data: VideosData) -> tuple[SegmentList, SegmentList]:
+    return open_split(
+        data.set,
+        Path(data.root),
+        Path(data.annotations) if data.annotations else None,
+        options=data.options,
+        train_filters=data.train,
+        eval_filters=data.eval,
+        eval_share=data.eval_share,
+        seed=recipe.seed,
+    )
+
+
+def _clips(recipe: Recipe, data: VideosData, listed: SegmentList, cache_bytes: int) -> VideoClips:
+    segments, missing = drop_missing(listed)
+    return VideoClips(
+        segments,
+        recipe.input.preprocess(),
+        fps=recipe.input.fps,
+        frames=recipe.input.frames,
+        seed=recipe.seed,
+        augmentation=_augmentation(recipe.augment, segments.directional),
+        sampling=recipe.input.sampling,
+        lead_s=recipe.input.lead_s,
+        cache_bytes=cache_bytes,
+        max_failed_share=data.max_failed_share,
+        missing=missing,
+    )
+
+
+def _sequences(
+    recipe: Recipe, data: VideosData, listed: SegmentList, cache_bytes: int
+) -> VideoSequences:
+    segments, missing = drop_missing(listed)
+    # A centred network answers for clips, a causal one and an image network frame by frame.
+    centred = "3d" in recipe.model.preset and not recipe.model.causal
+    return VideoSequences(
+        segments,
+        recipe.input.preprocess(),
+        fps=recipe.input.fps,
+        frames=recipe.input.frames,
+        sampling=recipe.input.sampling,
+        views=(recipe.eval.clips, recipe.eval.crops) if centred else None,
+        lead_s=recipe.input.lead_s,
+        cache_bytes=cache_bytes,
+        max_failed_share=data.max_failed_share,
+        missing=missing,
+    )
+
+
+def _augmentation(section: AugmentRecipe, directional: bool) -> Augmentation:
+    flip = section.flip
+    if flip is None:
+        flip = 0.0 if directional else 0.5
+    return Augmentation(
+        scale=section.scale,
+        aspect=section.aspect,
+        flip=flip,
+        color=section.color,
+        speed=section.speed,
+        randaugment=section.randaugment,
+        erase=section.erase,
+    )
+
+
+def _motion_clips(recipe: Recipe, data: MotionData) -> MotionClips:
+    return MotionClips(
+        size=_square(recipe),
         frames=recipe.input.frames,
         textures=data.textures,
         seed=recipe.seed,
@@ -34,43 +146,19 @@ def _motion(recipe: Recipe, data: MotionData) -> tuple[TrainingClips, Evaluation
         plain_share=data.plain_share,
         plain_first=data.plain_first,
     )
-    sequences = MotionSequences(
-        size=size,
+
+
+def _motion_sequences(recipe: Recipe, data: MotionData) -> MotionSequences:
+    return MotionSequences(
+        size=_square(recipe),
         frames=data.eval_frames,
         count=data.eval_sequences,
         textures=min(data.textures, data.eval_sequences),
         seed=recipe.seed,
     )
-    return clips, sequences
 
 
-def _videos(recipe: Recipe, data: VideosData) -> tuple[TrainingClips, EvaluationSequences]:
-    train, evaluation = open_split(
-        Path(data.root),
-        data.annotations,
-        train_filters=data.train,
-        eval_filters=data.eval,
-        eval_share=data.eval_share,
-        seed=recipe.seed,
-    )
-    augment = recipe.augment
-    spec, budget_bytes = recipe.input.preprocess(), int(data.cache_gb * 1e9)
-    clips = VideoClips(
-        train,
-        spec,
-        fps=recipe.input.fps,
-        frames=recipe.input.frames,
-        seed=recipe.seed,
-        augmentation=Augmentation(
-            augment.scale,
-            augment.aspect,
-            0.5 if augment.flip is None else augment.flip,
-            augment.color,
-            augment.speed,
-        ),
-        cache_bytes=budget_bytes,
-    )
-    # Training reads every video each pass, an evaluation once: it has what training leaves.
-    left_bytes = budget_bytes - clips.source.kept_bytes
-    sequences = VideoSequences(evaluation, spec, fps=recipe.input.fps, cache_bytes=left_bytes)
-    return clips, sequences
+def _square(recipe: Recipe) -> int:
+    if recipe.input.width != recipe.input.height:
+        raise InputError("input: rendered motion is square; give the same height and width.")
+    return recipe.input.height

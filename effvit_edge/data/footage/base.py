@@ -52,7 +52,7 @@ class Footage(Protocol):
 
         The same choice as live labelling makes: ``core.sampling.RateSampler`` on the file's own
         timestamps, its grid beginning with the first frame at or after ``from_s``. Where there is
-        none before the segment's end, the last frame before that end is given.
+        none before the segment's end, the last frame before that end stands for ``from_s``.
 
         Args:
             fps: frames a second.

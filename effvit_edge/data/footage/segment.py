@@ -76,14 +76,11 @@ class SegmentFootage:
                     continue
                 begun = True
                 if sampler.take(shown.seconds):
-                    yield self._timed(shown)
+                    yield shown.seconds - self._segment.start_s, shown.to_rgb()
             if not begun and before is not None:
                 if shown is None:
                     self._check_begun(before)
-                yield self._timed(before)
-
-    def _timed(self, shown: Shown) -> tuple[float, Frames]:
-        return shown.seconds - self._segment.start_s, shown.to_rgb()
+                yield begin - self._segment.start_s, before.to_rgb()
 
     def _check_begun(self, last: Shown) -> None:
         """Refuse footage whose last picture is long before the segment's start."""
@@ -114,9 +111,7 @@ class _Nearest:
     def at(self, seconds: float) -> Shown:
         """The picture nearest to ``seconds``; of two as near, the earlier."""
         wanted = min(seconds, self._end)
-        if self._held is None:
-            self._go(wanted)
-        elif self._is_far(wanted):
+        if self._held is None or self._is_far(wanted):
             self._go(wanted)
         while self._next is not None and self._next.seconds <= wanted:
             self._step()
