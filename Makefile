@@ -18,7 +18,7 @@ CHECK_OPENCV = @$(BIN)/python -c 'import cv2' || { \
 	$(INSTALL) --force-reinstall --no-deps opencv-python-headless; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench clean
+.PHONY: help demo test test-slow check bench plugin clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -46,6 +46,10 @@ check: $(VENV)/installed-dev  ## Check style, types and the direction of imports
 bench: $(VENV)/installed-dev  ## Measure streaming against recomputing whole clips, on this CPU
 	@echo "==> Measuring the streaming step against clips and the image network"
 	$(BIN)/python -m benchmarks.streaming
+
+plugin: $(VENV)/installed-run  ## Build the attention kernels and the TensorRT plugin (nvcc, or NVRTC)
+	@echo "==> Compiling the attention kernels for this machine's TensorRT into engines/plugin/"
+	$(BIN)/python -m effvit_edge.engine.plugin
 
 clean:  ## Remove .venv and what the tools leave behind
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
