@@ -190,7 +190,8 @@ def _finder(root: Path, options: KineticsOptions) -> _Template | _Search:
 def _videos_below(root: Path) -> Mapping[str, Sequence[Path]]:
     """All videos below a folder by their names without suffix."""
     places: dict[str, list[Path]] = defaultdict(list)
-    for folder, _, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders.sort()  # the order of the walk: the same on every machine
         for file in sorted(files):
             stem, suffix = os.path.splitext(file)  # noqa: PTH122 - 300,000 names, no path objects
             if suffix.lower() in VIDEO_SUFFIXES:

@@ -22,7 +22,6 @@ _MODULES: Mapping[str, str] = {
     "list": "text_list",
     "msrdaily": "msrdaily",
     "prepared": "prepared",
-    "prepared": "prepared",
     "ssv2": "ssv2",
     "ucf101": "ucf101",
 }
