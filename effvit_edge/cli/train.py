@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from effvit_edge.core.errors import INTERRUPTED, EnvironmentFault, InputError
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
@@ -26,35 +27,71 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of this run.")
 @click.option("--output", metavar="DIR", help="Where results go; the recipe's output.folder else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
 def command(
-    recipe: Path, overrides: tuple[str, ...], resume: bool, output: str | None, as_json: bool
+    context: click.Context,
+    recipe: Path,
+    overrides: tuple[str, ...],
+    resume: bool,
+    output: str | None,
+    as_json: bool,
 ) -> None:
     """Train a network as RECIPE (a YAML file; see models/) says.
 
-    The run's folder receives recipe.yaml, metrics.jsonl, evaluation.json, confusion.png and the
-    checkpoint in last/. Ctrl-C leaves a checkpoint; --resume goes on from it exactly.
+    The run's folder receives recipe.yaml, metrics.jsonl, curves.png, evaluation.json, confusion.png
+    and the checkpoint in last/. Ctrl-C leaves a checkpoint; --resume goes on from it exactly.
+
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m effvit_edge train RECIPE. The
+    recipe's batch is that of all of them together.
     """
     for module in ("torch", "safetensors", "yaml", "cv2", "av", "matplotlib"):
         require(module, "train")
-    from effvit_edge.data.videos import describe_failures
-    from effvit_edge.train.loop import Trainer
-    from effvit_edge.train.metrics import describe
-    from effvit_edge.train.recipe import load_recipe
-    from effvit_edge.train.resume import find_finished
+    from effvit_edge.train.distributed import ToldElsewhere, local_rank
 
     if output is not None:
         overrides = (*overrides, f"output.folder={json.dumps(output)}")
+    try:
+        run = _train(context, recipe, overrides, resume)
+    except ToldElsewhere as error:
+        context.exit(error.exit_code)
+    except (InputError, EnvironmentFault) as error:
+        if local_rank() > 0:  # one process of each machine tells what all of them met
+            context.exit(error.exit_code)
+        raise
+    if run is not None:
+        _tell(run, as_json)
+
+
+def _train(
+    context: click.Context, recipe: Path, overrides: tuple[str, ...], resume: bool
+) -> FinishedRun | None:
+    """The finished run; None in processes that leave it to another to tell."""
+    from effvit_edge.train.build import choose_device
+    from effvit_edge.train.distributed import join_group, local_rank
+    from effvit_edge.train.loop import Trainer
+    from effvit_edge.train.recipe import load_recipe
+    from effvit_edge.train.resume import find_finished
+
     parsed = load_recipe(recipe, overrides)
     folder = Path(parsed.output.folder)
-    run = find_finished(folder, parsed) if resume else None
-    if run is not None:
-        click.echo(f"{folder} is finished already: nothing was trained.", err=True)
-    else:
-        try:
-            run = Trainer(parsed, resume=resume).run()
-        except KeyboardInterrupt:
-            click.echo(_stopped(folder), err=True)
-            raise
+    with join_group(choose_device(parsed.speed.device, local_rank())) as group:
+        run = find_finished(folder, parsed) if resume else None
+        if run is not None and group.leads:
+            click.echo(f"{folder} is finished already: nothing was trained.", err=True)
+        if run is None:
+            try:
+                run = Trainer(parsed, resume=resume, group=group).run()
+            except KeyboardInterrupt:
+                if group.leads:
+                    click.echo(_stopped(folder), err=True)
+                context.exit(INTERRUPTED)
+        return run if group.leads else None
+
+
+def _tell(run: FinishedRun, as_json: bool) -> None:
+    from effvit_edge.data.failures import describe_failures
+    from effvit_edge.train.metrics import describe
+
     if run.failures:
         click.echo(describe_failures(run.failures), err=True)
     if as_json:

@@ -13,13 +13,21 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from effvit_edge.core.errors import EnvironmentFault
+from effvit_edge.core.errors import EdgeError, EnvironmentFault
 
 T = TypeVar("T")
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others. torchrun ends them all when one dies; this is for
 those that hang, and must be longer than what one of them may do alone, such as decoding a cache."""
+
+
+class ToldElsewhere(EdgeError):
+    """What went wrong is told by the process that leads; this one only ends."""
+
+    def __init__(self, error: EdgeError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code  # type: ignore[misc]  # that of the error it stands for
 
 
 class Group:
@@ -39,6 +47,10 @@ class Group:
     def leads(self) -> bool:
         """Whether this is the process that writes and prints."""
         return self.rank == 0
+
+    def agreed(self, error: EdgeError) -> EdgeError:
+        """An error that all processes met together, as this one is to raise it."""
+        return error if self.leads else ToldElsewhere(error)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of every process's tensor, in place."""

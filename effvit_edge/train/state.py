@@ -32,7 +32,7 @@ class Counters:
     skipped_in_a_row: int = 0
     """Of them, those since the last good step that no smaller loss scale explains."""
     best: float = -1.0
-    """The best top-1 so far."""
+    """The best evaluation's score so far."""
 
 
 @dataclass
