@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from effvit_edge.core.clock import Clock
 
-_FORWARD_SHARE = 1 / 3
-"""Of a training step's arithmetic: going backwards costs about twice what going forward does."""
 _FEWEST_STEPS = 5
 """The first steps fill caches and wait for the first data: nothing is told from fewer."""
 
@@ -24,10 +22,6 @@ class RunPlan:
     """Steps between evaluations; 0: one at the end. There always is one at the end."""
     checkpoint_every: int
     """Steps between checkpoints. An evaluation is followed by one, too."""
-    step_frames: int
-    """Frames that one process trains on in a step."""
-    eval_frames: int
-    """Frames that one process scores in an evaluation, about."""
 
     def evaluations_after(self, step: int) -> int:
         """How many are still to come when ``step`` steps, and what follows them, are done."""
@@ -52,22 +46,25 @@ class Eta:
     """Measures a run as it goes and tells what is left.
 
     A step's time is the mean over the later half of those seen, so that a slow beginning is
-    forgotten. An evaluation's is predicted from the frames it scores until one has been measured.
+    forgotten; an evaluation's and a checkpoint's is that of the last one.
 
     Args:
         plan: what the run consists of.
         first_step: where it starts, when resumed.
         clock: seconds from anywhere.
+        evaluation_seconds: what an evaluation is expected to take, until one has been measured.
     """
 
-    def __init__(self, plan: RunPlan, first_step: int, clock: Clock) -> None:
+    def __init__(
+        self, plan: RunPlan, first_step: int, clock: Clock, *, evaluation_seconds: float = 0.0
+    ) -> None:
         self._plan = plan
         self._step = first_step
         self._clock = clock
         self._marks = [clock.now()]  # working time at the start and after each step
         self._paused = 0.0
-        self._evaluations: list[float] = []
-        self._checkpoints: list[float] = []
+        self._evaluation = evaluation_seconds
+        self._checkpoint = 0.0
 
     def step_done(self) -> None:
         """One more step is done."""
@@ -77,48 +74,36 @@ class Eta:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Around an evaluation."""
-        with self._pausing(self._evaluations):
-            yield
+        start = self._clock.now()
+        yield
+        self._evaluation = self._pause(start)
 
     @contextmanager
     def saving(self) -> Iterator[None]:
         """Around the writing of a checkpoint."""
-        with self._pausing(self._checkpoints):
-            yield
+        start = self._clock.now()
+        yield
+        self._checkpoint = self._pause(start)
 
     def seconds_left(self) -> float | None:
         """Until the run is over; None where too little has been seen to tell."""
         steps_left = self._plan.total_steps - self._step
-        step_seconds = self._step_seconds()
-        if step_seconds is None:
-            return None
-        evaluation = self._evaluation_seconds(step_seconds)
-        checkpoint = self._checkpoints[-1] if self._checkpoints else 0.0
-        return (
-            steps_left * step_seconds
-            + self._plan.evaluations_after(self._step) * evaluation
-            + self._plan.checkpoints_after(self._step) * checkpoint
-        )
-
-    def _step_seconds(self) -> float | None:
         seen = len(self._marks) - 1
         if seen < _FEWEST_STEPS:
             return None
         half = seen // 2
-        return (self._marks[-1] - self._marks[half]) / (seen - half)
+        step_seconds = (self._marks[-1] - self._marks[half]) / (seen - half)
+        return (
+            steps_left * step_seconds
+            + self._plan.evaluations_after(self._step) * self._evaluation
+            + self._plan.checkpoints_after(self._step) * self._checkpoint
+        )
 
-    def _evaluation_seconds(self, step_seconds: float) -> float:
-        if self._evaluations:
-            return self._evaluations[-1]
-        forward_seconds = step_seconds / self._plan.step_frames * _FORWARD_SHARE
-        return forward_seconds * self._plan.eval_frames
-
-    @contextmanager
-    def _pausing(self, durations: list[float]) -> Iterator[None]:
-        start = self._clock.now()
-        yield
-        durations.append(self._clock.now() - start)
-        self._paused += durations[-1]
+    def _pause(self, start: float) -> float:
+        """How long a pause since ``start`` was; it belongs to no step."""
+        seconds = self._clock.now() - start
+        self._paused += seconds
+        return seconds
 
 
 def in_words(seconds: float) -> str:

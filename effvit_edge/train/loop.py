@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from effvit_edge import nn
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.files import atomic_path
+from effvit_edge.data.failures import describe_failures
 from effvit_edge.data.loader import batches
-from effvit_edge.data.videos import describe_failures
 from effvit_edge.train.average import AveragedWeights
 from effvit_edge.train.build import build_card, build_model, check_model, choose_device
 from effvit_edge.train.checkpoint import save_model
@@ -25,7 +25,7 @@ from effvit_edge.train.datasets import build_data
 from effvit_edge.train.diagnose import FILE, diagnose, write_findings
 from effvit_edge.train.distributed import Group
 from effvit_edge.train.eta import RunPlan
-from effvit_edge.train.evaluate import evaluate
+from effvit_edge.train.evaluate import refuse_empty, score_all
 from effvit_edge.train.freeze import kept_norms, select_trainable
 from effvit_edge.train.metrics import Report
 from effvit_edge.train.objective import Objective
@@ -136,6 +136,8 @@ class Trainer:
             self._introduce(recorder)
             if self.step == 0:  # so that there is one to go back to, whatever happens
                 self._save("last", recorder)
+            with self._evaluation_mode() as scorer:
+                recorder.rehearse(scorer, self._share())
             recorder.start()
             self._train(loader, stop, recorder)
             report = self.report or self._evaluate(recorder)
@@ -174,8 +176,6 @@ class Trainer:
             total_steps=self.schedule.total_steps,
             eval_every=self.schedule.eval_every,
             checkpoint_every=output.checkpoint_every,
-            step_frames=self.local_batch * self.recipe.input.frames,
-            eval_frames=len(self._share()) * self.recipe.input.frames,
         )
         return Recorder(
             self.folder,
@@ -266,12 +266,13 @@ class Trainer:
         if self.group.leads:
             write_findings(self.folder, self.step, self._clip_names(), findings)
         worst = next((f for f in findings if f.module or f.gradient), findings[0])
-        raise EdgeError(
+        error = EdgeError(
             f"Stopped at step {self.step}: {self.counters.skipped_in_a_row} steps in a row had a "
             f"loss or gradient that is not finite; {worst.sentence()} ({self.folder / FILE}). "
             f"The last good weights are in {self.folder / 'last'}; lower optim.lr, lengthen the "
             f"warm-up, or try speed.precision=fp32, from them (model.init) or anew."
         )
+        raise self.group.agreed(error)
 
     def _between_steps(self, recorder: Recording) -> None:
         """Evaluate and save where the recipe says so."""
@@ -283,27 +284,37 @@ class Trainer:
         if last or (due and not self.counters.skipped_in_a_row):  # never over a good checkpoint
             self._save("last", recorder)
 
-    def _evaluate(self, recorder: Recording) -> Report:
-        average = self.parts.average
+    @contextmanager
+    def _evaluation_mode(self) -> Iterator[TorchScorer]:
+        """The network as it answers, for the duration."""
         self.model.eval()
-        scorer = TorchScorer(
+        yield TorchScorer(
             self.model,
             self.card,
             device=self.device,
             max_frames=self.recipe.eval.max_frames,
             clips=self.recipe.eval.clips,
         )
-        with recorder.evaluating(), average.applied() if average else nullcontext():
-            report = evaluate(scorer, self._share())
+        self._training_mode(self.model)
+
+    def _evaluate(self, recorder: Recording) -> Report:
+        """Score every process's share, and all of them together."""
+        average = self.parts.average
+        with (
+            recorder.evaluating() as tick,
+            self._evaluation_mode() as scorer,
+            average.applied() if average else nullcontext(),
+        ):
+            report = score_all(scorer, self._share(), tick=tick)
             first, *others = self.group.gather(report)
             for other in others:
                 first.merge(other)
-        self._training_mode(self.model)
+        refuse_empty(first, self.sequences)
         self.report = first
         recorder.evaluation(first)
         self._tell_failures(recorder)
-        if self.recipe.eval.keep_best and first.top1 > self.counters.best:
-            self.counters.best = first.top1
+        if self.recipe.eval.keep_best and first.score > self.counters.best:
+            self.counters.best = first.score
             self._save("best", recorder)
         return first
 
@@ -322,7 +333,7 @@ class Trainer:
                     failure = error
         failure = self.group.gather(failure)[0]
         if failure is not None:
-            raise failure
+            raise self.group.agreed(failure)
 
     def _write(self, name: str) -> None:
         provenance = {

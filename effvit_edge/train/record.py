@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.data.types import EvaluationSequences
 from effvit_edge.train.board import NO_BOARD, Board, open_board
 from effvit_edge.train.eta import Eta, RunPlan
-from effvit_edge.train.evaluate import Tick, pictured, write_report
+from effvit_edge.train.evaluate import Scorer, Tick, pictured, write_report
 from effvit_edge.train.journal import Journal, read_journal
 from effvit_edge.train.metrics import Report
-from effvit_edge.train.plots import confusion, draw_curves, pixels
+from effvit_edge.train.plots import draw_curves, read_picture
 from effvit_edge.train.progress import Reporter, Throughput, make_reporter
+from effvit_edge.train.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -61,6 +63,7 @@ class Recorder:
         self._throughput = Throughput(self._clock)
         self._board: Board | None = None
         self._stack = ExitStack()
+        self._evaluation_seconds = 0.0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -84,10 +87,16 @@ class Recorder:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    def rehearse(self, scorer: Scorer, sequences: EvaluationSequences) -> None:
+        """Try an evaluation on a few sequences, so that the time left counts those to come."""
+        self._evaluation_seconds = rehearse(scorer, sequences, self._clock)
+
     def start(self) -> None:
         """Training begins now: what came before does not count as a step's time."""
         self._throughput.restart()
-        self._eta = Eta(self._plan, self._step, self._clock)
+        self._eta = Eta(
+            self._plan, self._step, self._clock, evaluation_seconds=self._evaluation_seconds
+        )
 
     def step(self, record: Mapping[str, Any], samples: int, waited_seconds: float) -> None:
         """One more step is done.
@@ -142,8 +151,8 @@ class Recorder:
         draw_curves(records, self.folder / CURVES, self._title)
         if self._board is not None:
             self._board.evaluation(self._step, figures)
-            for name, tally in pictured(report).items():
-                picture = pixels(confusion(tally, self._title))
+            for name in pictured(report):
+                picture = read_picture(self.folder / name)
                 self._board.picture(self._step, f"eval/{Path(name).stem}", picture)
 
 

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from effvit_edge.data.types import EvaluationSequences
+from effvit_edge.train.evaluate import Scorer, Tick
 from effvit_edge.train.metrics import Report
-from effvit_edge.train.record import Tick
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,6 +26,10 @@ class Recording(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+    def rehearse(self, scorer: Scorer, sequences: EvaluationSequences) -> None:
+        """Try an evaluation on a few sequences."""
+        ...
 
     def start(self) -> None:
         """Training begins now."""
@@ -63,6 +68,9 @@ class Unrecorded:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+    def rehearse(self, scorer: Scorer, sequences: EvaluationSequences) -> None:
+        """Nothing."""
 
     def start(self) -> None:
         """Nothing."""

@@ -7,10 +7,9 @@ import pytest
 from effvit_edge.core.clock import FakeClock
 from effvit_edge.train.eta import Eta, RunPlan, in_words
 
-PLAN = RunPlan(
-    total_steps=1000, eval_every=100, checkpoint_every=250, step_frames=64, eval_frames=6400
-)
+PLAN = RunPlan(total_steps=1000, eval_every=100, checkpoint_every=250)
 STEP, EVALUATION, CHECKPOINT = 0.5, 20.0, 3.0
+EXPECTED = 18.0  # of an evaluation, before the first
 
 
 class Run:
@@ -19,7 +18,7 @@ class Run:
     def __init__(self, plan: RunPlan = PLAN, first_step: int = 0) -> None:
         self.plan, self.at = plan, first_step
         self.clock = FakeClock()
-        self.eta = Eta(plan, first_step, self.clock)
+        self.eta = Eta(plan, first_step, self.clock, evaluation_seconds=EXPECTED)
 
     def go(self, steps: int, step_seconds: float = STEP) -> None:
         for _ in range(steps):
@@ -48,8 +47,8 @@ def test_what_is_left_is_what_then_takes_place(
     predicted, start = run.eta.seconds_left(), run.clock.now()
     run.go(1000 - seen)
     unmeasured = 0.0
-    if eval_every == 0 and seen < 1000:  # the only evaluation is predicted: 6400/64 steps' forward
-        unmeasured = EVALUATION - STEP * 100 / 3
+    if eval_every == 0 and seen < 1000:  # the only evaluation is still expected
+        unmeasured = EVALUATION - EXPECTED
         if checkpoint_every > seen:  # nor has a checkpoint been written
             unmeasured += CHECKPOINT
     assert predicted == pytest.approx(run.clock.now() - start - unmeasured, abs=1e-6)

@@ -16,7 +16,7 @@ from effvit_edge.train.metrics import Report
 from effvit_edge.train.progress import LineReporter
 from effvit_edge.train.record import CURVES, JOURNAL, Recorder
 
-PLAN = RunPlan(total_steps=6, eval_every=3, checkpoint_every=2, step_frames=8, eval_frames=8)
+PLAN = RunPlan(total_steps=6, eval_every=3, checkpoint_every=2)
 
 
 def a_report() -> Report:
