@@ -34,6 +34,9 @@ COMMANDS = (
     Entry(
         "export", "effvit_edge.cli.export", "Write a checkpoint or preset as a checked ONNX file."
     ),
+    Entry(
+        "prepare", "effvit_edge.cli.prepare", "Decode a set once for training; check a download."
+    ),
     Entry("train", "effvit_edge.cli.train", "Train a network as a recipe says; resume it."),
     Entry("eval", "effvit_edge.cli.eval", "Measure a checkpoint or ONNX file on labelled data."),
     Entry("inspect", "effvit_edge.cli.inspect", "Show what an ONNX file or checkpoint is."),
