@@ -83,7 +83,7 @@ def _labels(cell: str, options: CsvOptions, where: str) -> tuple[str, ...]:
     if not options.separator:
         if not cell.strip():
             raise InputError(f"{where}: path or label is empty.")
-        return (cell,)
+        return (cell.strip(),)
     return tuple(label.strip() for label in cell.split(options.separator) if label.strip())
 
 

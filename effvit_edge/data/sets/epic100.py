@@ -108,6 +108,8 @@ def parse(source: Source, options: EpicOptions) -> SegmentList:
     """
     if not options.heads or len(set(options.heads)) < len(options.heads):
         raise InputError("data.options.heads takes action, verb and noun, each at most once.")
+    if options.chunk_seconds <= 0:
+        raise InputError("data.options.chunk_seconds must be positive.")
     folder = source.annotations
     names = (options.train_list, options.eval_list)
     path = folder / names[0 if source.part == "train" else 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,10 +214,17 @@ class Unique:
 
 
 class Classes:
-    """Class numbers by name."""
+    """Class numbers by name.
+
+    Raises:
+        InputError: a class is named twice.
+    """
 
     def __init__(self, labels: Iterable[str], origin: str) -> None:
         self.labels = tuple(labels)
+        twice = [label for label, count in Counter(self.labels).items() if count > 1]
+        if twice:
+            raise InputError(f"{origin} names the class '{twice[0]}' twice; remove one of them.")
         self._numbers = {label: number for number, label in enumerate(self.labels)}
         self._origin = origin
 

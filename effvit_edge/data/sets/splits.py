@@ -150,9 +150,8 @@ def _refuse_leak(train: SegmentList, held: SegmentList, lists: Path) -> None:
     )
     if shared:
         raise InputError(
-            f"{lists}: {len(shared)} videos, such as {shared[0]}, are both for training and for "
-            f"evaluation (pass both data.train and data.eval); they would be tested on what they "
-            f"taught."
+            f"{lists}: {len(shared)} videos, such as {shared[0]}, are both trained on and "
+            f"evaluated on; take them out of one part."
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +345,9 @@ def test_ucf101_lists_must_agree_with_their_folders(tmp_path: Path) -> None:
     (tmp_path / "testlist01.txt").write_text("Bikin/v_b.avi\n")
     with pytest.raises(InputError, match=r"'Bikin' is not among the 2 .* mean 'Biking'\?"):
         part("ucf101", tmp_path)
+    (tmp_path / "classInd.txt").write_text("1 Archery\n2 Archery\n")
+    with pytest.raises(InputError, match=r"classInd\.txt names the class 'Archery' twice"):
+        part("ucf101", tmp_path)
     (tmp_path / "classInd.txt").write_text("1 Archery\n3 Biking\n")
     with pytest.raises(InputError, match=r"classInd\.txt, line 2: expected '2 NAME'"):
         part("ucf101", tmp_path)
@@ -381,3 +386,13 @@ def test_every_set_has_a_card(name: str) -> None:
     card = find_set(name)
     assert card.name == name and card.summary
     assert card.options() == card.options()
+
+
+def test_listing_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from effvit_edge.data.sets import find_set, list_sets\n"
+        "print(len([find_set(name) for name in list_sets()]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(list_sets()))]
