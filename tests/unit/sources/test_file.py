@@ -16,7 +16,8 @@ from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 from effvit_edge.core.video import Losses, VideoReader
 from effvit_edge.core.video.reader import tag_seconds
 from effvit_edge.core.video.upright import upright
-from effvit_edge.data.decode import read_frames
+from effvit_edge.data.footage import open_footage
+from effvit_edge.data.segments import Segment, VideoFiles
 from effvit_edge.sources import End, Frame, SourceError, open_source
 from effvit_edge.sources.file import FileSource
 from tests.videos import grey_frames, read_all, write_bad_inputs, write_video
@@ -138,8 +139,8 @@ def test_a_disk_that_fails_on_the_way_costs_the_rest_and_the_rest_is_counted(
         assert source.read() == End()
     assert times == pytest.approx([i / 25 for i in range(10)])
     assert source.losses.frames == 70
-    training = read_frames(path, 25.0)
-    assert len(list(training)) == 10
+    training = open_footage(Segment("a", path, (0,)), VideoFiles())
+    assert len(list(training.at_rate(25.0))) == 10
     assert training.losses.frames == 70
 
 
