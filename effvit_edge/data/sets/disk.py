@@ -14,6 +14,7 @@ from effvit_edge.data.segments import (
     PreparedShards,
     Segment,
     SegmentList,
+    Storage,
 )
 
 
@@ -48,7 +49,7 @@ def drop_missing(segments: SegmentList) -> tuple[SegmentList, tuple[str, ...]]:
 
 
 def _missing(
-    path: Path, segments: list[Segment], storage: object
+    path: Path, segments: list[Segment], storage: Storage
 ) -> list[tuple[str, list[Segment]]]:
     """What is not there of a path, and the segments that it costs."""
     if isinstance(storage, ChunkFolders):

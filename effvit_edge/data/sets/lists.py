@@ -10,7 +10,7 @@ from typing import Literal
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import InputError
 from effvit_edge.data.sets.base import Source
-from effvit_edge.data.sets.reading import Classes, find_file, read_lines, whole
+from effvit_edge.data.sets.reading import Classes, read_lines, whole
 
 Columns = Literal["label", "start end label", "frames label"]
 
@@ -31,16 +31,26 @@ class Row:
 
 def part_file(source: Source, train: str, held: str) -> Path:
     """The list of the part that is asked for: the annotations, or one of two files in them."""
-    if source.annotations.is_file():
-        return source.annotations
-    return find_file(source.annotations, [train if source.part == "train" else held])
+    files = all_files(source, train, held)
+    return files[0] if source.part == "train" else files[-1]
 
 
 def all_files(source: Source, train: str, held: str) -> tuple[Path, ...]:
-    """The lists of both parts, which have their classes in common."""
+    """The lists of both parts, which have their classes in common.
+
+    Raises:
+        InputError: the annotations are neither a file nor a folder with both lists.
+    """
     if source.annotations.is_file():
         return (source.annotations,)
-    return tuple(find_file(source.annotations, [name]) for name in (train, held))
+    files = (source.annotations / train, source.annotations / held)
+    for path in files:
+        if not path.is_file():
+            raise InputError(
+                f"There is no file {path}; data.annotations must name a list, or a folder that "
+                f"holds {train} and {held}."
+            )
+    return files
 
 
 def has_two_lists(source: Source) -> bool:

@@ -188,6 +188,11 @@ def test_a_csv_that_cannot_be_used_is_refused_by_line(
     assert "bad.csv" in str(caught.value)
 
 
+def test_a_list_that_is_not_named(root: Path) -> None:
+    with pytest.raises(InputError, match=r"or a folder that holds train\.csv and val\.csv"):
+        open_part("csv", root, None, "eval", options={})
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_column(root: Path) -> None:
     (root / "bom.csv").write_bytes(b"\xef\xbb\xbfpath,label\r\na/1.mp4,run\r\n")
     found = open_part("csv", root, Path("bom.csv"), "eval", options={})
