@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from effvit_edge.core.errors import InputError
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
-    from effvit_edge.core.card import ModelCard
-    from effvit_edge.data.types import EvaluationSequences
-    from effvit_edge.train.evaluate import Scorer
-
-_CACHE_BYTES = 0  # each video is seen once
+    from effvit_edge.train.evaldata import ProtocolName
+    from effvit_edge.train.evaluate import Scorer, Tick
 
 
 @click.command()
@@ -26,7 +24,8 @@ _CACHE_BYTES = 0  # each video is seen once
     "--data",
     required=True,
     metavar="SOURCE",
-    help="A folder of classes, a CSV with the columns path and label, or 'motion' (rendered).",
+    help="A folder of classes, a CSV with the columns path and label, a prepared folder, a recipe "
+    "(what it evaluates on), or 'motion' (rendered).",
 )
 @click.option(
     "--where",
@@ -34,6 +33,22 @@ _CACHE_BYTES = 0  # each video is seen once
     metavar="COLUMN=VALUE",
     help="Only rows of the CSV that pass, such as split=test or fold!=0.",
 )
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the recipe, such as data.root=DIR.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["auto", "stream", "views"]),
+    default="auto",
+    show_default=True,
+    help="Whole sequences frame by frame, or clips of them; auto is as the model was made.",
+)
+@click.option("--clips", type=click.IntRange(1), help="Clips of a sequence, for views.  [4]")
+@click.option("--crops", type=click.Choice(["1", "3"]), help="Crops of a clip, for views.  [1]")
 @click.option("--count", default=180, show_default=True, help="Sequences, for rendered motion.")
 @click.option("--seed", default=1, show_default=True, help="Of rendered motion.")
 @click.option("--provider", default="auto", show_default=True, help="What runs an ONNX file.")
@@ -43,6 +58,10 @@ def command(
     artifact: Path,
     data: str,
     where: tuple[str, ...],
+    overrides: tuple[str, ...],
+    protocol: ProtocolName,
+    clips: int | None,
+    crops: str | None,
     count: int,
     seed: int,
     provider: str,
@@ -52,26 +71,29 @@ def command(
     """Evaluate ARTIFACT, a checkpoint folder or an ONNX file, on labelled data.
 
     A stream is shown every sequence frame by frame; a sequence's answer is the mean over the frames
-    after warm-up. A clip model is shown several clips of each sequence.
+    after warm-up. A clip model is shown several clips of each sequence, and its answers are
+    averaged.
     """
+    from effvit_edge.cli.eval_text import tables
+    from effvit_edge.data.failures import describe_failures
+    from effvit_edge.train.evaldata import Question, choose_protocol, open_evaluation
     from effvit_edge.train.evaluate import evaluate, write_report
 
     with ExitStack() as stack:
         scorer = _open_scorer(artifact, provider, stack)
-        sequences = _open_sequences(data, where, scorer.card, count, seed)
-        report = evaluate(scorer, sequences)
+        chosen = choose_protocol(scorer.card, protocol, clips, int(crops) if crops else None)
+        question = Question(data, where, overrides, count, seed)
+        sequences = open_evaluation(question, scorer.card, chosen)
+        report = evaluate(scorer, sequences, tick=stack.enter_context(_progress()))
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
         write_report(report, output, title=artifact.name)
     if as_json:
-        click.echo(json.dumps({**report.to_dict(), "failures": sequences.failures}, indent=2))
+        shown = {"views": chosen.views, "failures": sequences.failures}
+        click.echo(json.dumps({**report.to_dict(), **shown}, indent=2))
         return
-    click.echo(report.sentence())
-    for label, share in report.to_dict().get("per_class", {}).items():
-        click.echo(f"  {share:6.1%}  {label}")
+    click.echo(f"{artifact} on {report.sequences} sequences of {data}, {chosen.words()}\n")
+    click.echo(tables(report))
     if sequences.failures:
-        from effvit_edge.data.videos import describe_failures
-
         click.echo(describe_failures(sequences.failures), err=True)
 
 
@@ -89,32 +111,15 @@ def _open_scorer(artifact: Path, provider: str, stack: ExitStack) -> Scorer:
     return SessionScorer(stack.enter_context(open_session(artifact, provider=provider)))
 
 
-def _open_sequences(
-    data: str, where: tuple[str, ...], card: ModelCard, count: int, seed: int
-) -> EvaluationSequences:
-    if where and Path(data).suffix.lower() != ".csv":
-        raise InputError(
-            f"--where chooses rows of a CSV file, and {data} is none. Leave it out or give a CSV."
-        )
-    if data == "motion":
-        height, width = card.preprocess.height, card.preprocess.width
-        if height != width:
-            raise InputError(
-                f"Motion is rendered square, and the model takes {height}x{width} pixels. "
-                "Give it videos, as a folder of classes or a CSV file."
-            )
-        from effvit_edge.data.motion import MotionSequences
+@contextmanager
+def _progress() -> Iterator[Tick]:
+    """A bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
 
-        frames = 11 * card.num_frames
-        return MotionSequences(
-            size=card.preprocess.height, frames=frames, count=count, textures=count, seed=seed
-        )
-    from effvit_edge.data.listing import list_csv, list_folder
-    from effvit_edge.data.videos import VideoSequences
-
-    path = Path(data)
-    if path.suffix.lower() == ".csv":
-        videos = list_csv(path, path.parent, where)
-    else:
-        videos = list_folder(path)
-    return VideoSequences(videos, card.preprocess, fps=card.fps, cache_bytes=_CACHE_BYTES)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("evaluate")
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -219,14 +219,3 @@ def _check_weights(names: Sequence[str], weights: Mapping[str, float]) -> None:
             raise InputError(
                 f"optim.group_weights: the weight of '{name}' must not be negative, got {weight}."
             )
-
-
-def masked_loss(
-    logits: Tensor, labels: Tensor, *, warmup_frames: int, label_smoothing: float
-) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy over the frames that have a label; the loop still calls it."""
-    groups = (LabelGroup("class", tuple(str(i) for i in range(logits.shape[-1]))),)
-    optim = OptimRecipe(1, 1, label_smoothing=label_smoothing, warmup_frames=warmup_frames)
-    objective = Objective(groups, optim, per_frame=logits.shape[1] == labels.shape[1])
-    loss = objective(logits, labels, denominator=objective.count(labels))
-    return loss.total, loss.right[0]

@@ -1,12 +1,135 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from effvit_edge.cli.eval_text import tables
 from effvit_edge.cli.main import main
-from tests.tiny_models import tiny_card, write_model
+from effvit_edge.core.card import LabelGroup, Mode
+from effvit_edge.train.metrics import Report
+from tests.tiny_models import LABELS, tiny_card, write_model
+from tests.videos import write_video
+
+COLOURS = {"dark": (10, 10, 10), "light": (240, 240, 240), "reddish": (230, 20, 20)}
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Two one-second videos of each class, and a list of them."""
+    lines = ["path,label,fold"]
+    for label, colour in COLOURS.items():
+        for number in range(2):
+            path = tmp_path / "clips" / label / f"{number}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, [np.full((64, 96, 3), colour, np.uint8)] * 25)
+            lines.append(f"{label}/{number}.mp4,{label},{number}")
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return tmp_path / "clips"
+
+
+def model(folder: Path, mode: Mode) -> Path:
+    return write_model(folder / f"{mode}.onnx", tiny_card(mode))
+
+
+def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
+    assert main(["eval", *map(str, arguments), "--json"]) == 0
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+@pytest.mark.parametrize("mode", ["stream", "clip"])
+def test_an_exported_model_is_evaluated_without_torch_and_yaml(
+    clips: Path, tmp_path: Path, mode: Mode
+) -> None:
+    script = """
+import sys
+for name in ("torch", "torchvision", "yaml", "safetensors"):
+    sys.modules[name] = None
+from effvit_edge.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+    arguments = ["eval", str(model(tmp_path, mode)), "--data", str(clips), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["top1"], report["sequences"]) == (1.0, 6)
+    assert report["views"] == (None if mode == "stream" else [4, 1])
+    assert ("frame_top1" in report) is (mode == "stream")
+
+
+def test_what_is_read_is_a_table(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (clips / "light" / "1.mp4").write_text("no film", encoding="utf-8")
+    assert main(["eval", str(model(tmp_path, "stream")), "--data", str(clips)]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0].endswith(f"on 5 sequences of {clips}, frame by frame")
+    assert "top-1                         100.0%" in lines
+    assert "  always the commonest class   40.0%" in lines
+    assert "light            1      1  100.0%" in lines
+    assert "1.mp4" in said.err
+
+
+def test_a_recipe_says_what_to_evaluate_on(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "model: {preset: efficientvit3d_b0}\n"
+        "input: {height: 224, width: 224, fps: 30, frames: 8}\n"
+        "data: {kind: videos, root: elsewhere, set: csv, annotations: clips.csv,\n"
+        "  train: [fold=0], eval: [fold=1]}\n"
+        "optim: {lr: 0.1, batch_size: 1, steps: 1}\n",
+        encoding="utf-8",
+    )
+    change = ["--set", f"data.root={clips}"]
+    report = evaluated(capsys, model(tmp_path, "clip"), "--data", recipe, *change)
+    assert (report["top1"], report["sequences"]) == (1.0, 3)
+
+
+def test_a_stream_can_be_shown_views_of_clips(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = model(tmp_path, "stream")
+    options = ["--protocol", "views", "--clips", "2"]
+    report = evaluated(capsys, artifact, "--data", clips, *options)
+    assert report["views"] == [2, 1]
+    assert report["top1"] == 1.0
+    assert "frame_top1" not in report
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "sentence"),
+    [
+        ("clip", ["--protocol", "stream"], "answers once a clip of 4 frames, not frame by frame"),
+        ("stream", ["--clips", "2"], "--clips and --crops are for views"),
+        ("stream", ["--set", "data.root=x"], "--set changes keys of a recipe"),
+        ("clip", ["--crops", "3"], "resize squash every crop shows the whole frame"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    clips: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    mode: Mode,
+    options: list[str],
+    sentence: str,
+) -> None:
+    assert main(["eval", str(model(tmp_path, mode)), "--data", str(clips), *options]) == 2
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("data", ["motion", "clips"])
@@ -14,9 +137,17 @@ def test_a_filter_without_a_csv_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model = write_model(tmp_path / "m.onnx", tiny_card("stream"))
-    assert main(["eval", str(model), "--data", data, "--where", "split=test"]) == 2
+    artifact = model(tmp_path, "stream")
+    assert main(["eval", str(artifact), "--data", data, "--where", "split=test"]) == 2
     assert f"--where chooses rows of a CSV file, and {data} is none" in capsys.readouterr().err
+
+
+def test_rows_of_a_csv_are_chosen(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = model(tmp_path, "stream")
+    report = evaluated(capsys, artifact, "--data", clips / "clips.csv", "--where", "fold=1")
+    assert report["sequences"] == 3
 
 
 def test_motion_is_refused_for_a_model_that_is_not_square(
@@ -25,6 +156,37 @@ def test_motion_is_refused_for_a_model_that_is_not_square(
     square = tiny_card("stream")
     wide = replace(square, preprocess=replace(square.preprocess, width=16))
     monkeypatch.setattr("effvit_edge.runtime.onnxrt.check_graph", lambda *_: ())
-    model = write_model(tmp_path / "m.onnx", wide)
-    assert main(["eval", str(model), "--data", "motion"]) == 2
+    artifact = write_model(tmp_path / "m.onnx", wide)
+    assert main(["eval", str(artifact), "--data", "motion"]) == 2
     assert "rendered square, and the model takes 8x16" in capsys.readouterr().err
+
+
+def test_groups_stand_side_by_side() -> None:
+    groups = (LabelGroup("action", ("take cup", "put cup")), LabelGroup("noun", ("cup", "pan")))
+    report = Report(groups)
+    logits = np.array([[2.0, 1.0, 3.0, 0.0]], np.float32)
+    report.add("x", logits, np.array([[0, 1]]), per_frame=False)
+    lines = tables(report).splitlines()
+    assert lines[0].split() == ["action", "noun", "verb", "of", "action", "noun", "of", "action"]
+    assert lines[1].split() == ["top-1", "100.0%", "0.0%", "100.0%", "100.0%"]
+    assert "pan            1      0   0.0%  cup (1)" in lines
+
+
+def test_of_many_classes_the_worst_are_shown() -> None:
+    report = Report((LabelGroup("class", tuple(f"c{i}" for i in range(60))),))
+    for truth in range(60):
+        logits = np.zeros((1, 60), np.float32)
+        logits[0, truth if truth < 59 else 0] = 1.0
+        report.add("x", logits, np.array([[truth]]), per_frame=False)
+    text = tables(report)
+    assert "c59            1      0    0.0%  c0 (1)" in text
+    assert "the 40 of 60 classes with the most wrong answers" in text
+    assert text.count("\nc") == 1 + 40  # "class" is the header
+
+
+def test_labels_that_can_apply_at_once_are_listed_with_their_precision() -> None:
+    report = Report((LabelGroup("tag", LABELS, exclusive=False),))
+    report.add(
+        "x", np.array([[1.0, -1.0, 0.0]], np.float32), np.array([[1, 0, 0]]), per_frame=False
+    )
+    assert "dark           1             100.0%" in tables(report)
