@@ -126,9 +126,15 @@ class Labeller:
         return self.session.run(np.stack(self._window)) if due else np.empty(0, np.float32)
 
     def _best(self, logits: Logits) -> tuple[Candidate, ...]:
-        """The most probable labels of the card's first group, best first."""
+        """The most probable labels of the card's first group, best first.
+
+        Scores are a softmax where exactly one label is right, and sigmoids where any number is.
+        """
         scores = logits[: len(self._labels)].astype(np.float64)
-        scores = np.exp(scores - scores.max())
-        scores /= scores.sum()
+        if self.session.card.label_groups[0].exclusive:
+            scores = np.exp(scores - scores.max())
+            scores /= scores.sum()
+        else:
+            scores = 0.5 * (1 + np.tanh(0.5 * scores))  # the sigmoid, without overflow
         order = np.argsort(-scores, kind="stable")[: self.topk]
         return tuple(Candidate(self._labels[i], float(scores[i])) for i in order)

@@ -24,13 +24,13 @@ class RunPlan:
     """Steps between checkpoints. An evaluation is followed by one, too."""
 
     def evaluations_after(self, step: int) -> int:
-        """How many are still to come when ``step`` steps, and what follows them, are done."""
+        """How many follow the steps after ``step``; there are no steps before 0."""
         if step >= self.total_steps:
             return 0
         return self._multiples(self.eval_every, step) + 1
 
     def checkpoints_after(self, step: int) -> int:
-        """How many are still to come; one that is due twice is written once."""
+        """How many follow the steps after ``step``; one that is due twice is written once."""
         if step >= self.total_steps:
             return 0
         both = math.lcm(self.eval_every, self.checkpoint_every)
@@ -39,7 +39,7 @@ class RunPlan:
 
     def _multiples(self, of: int, step: int) -> int:
         """How many lie after ``step`` and before the last step; none of 0."""
-        return (self.total_steps - 1) // of - step // of if of else 0
+        return (self.total_steps - 1) // of - max(step, 0) // of if of else 0
 
 
 class Eta:
@@ -52,19 +52,24 @@ class Eta:
         plan: what the run consists of.
         first_step: where it starts, when resumed.
         clock: seconds from anywhere.
-        evaluation_seconds: what an evaluation is expected to take, until one has been measured.
     """
 
-    def __init__(
-        self, plan: RunPlan, first_step: int, clock: Clock, *, evaluation_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, plan: RunPlan, first_step: int, clock: Clock) -> None:
         self._plan = plan
-        self._step = first_step
+        self._step = self._evaluated = self._saved = first_step
         self._clock = clock
-        self._marks = [clock.now()]  # working time at the start and after each step
-        self._paused = 0.0
-        self._evaluation = evaluation_seconds
+        self.restart()
+        self._evaluation = 0.0
         self._checkpoint = 0.0
+
+    def restart(self) -> None:
+        """The first step begins now."""
+        self._marks = [self._clock.now()]  # working time at the start and after each step
+        self._paused = 0.0
+
+    def expect_evaluation(self, seconds: float) -> None:
+        """What an evaluation probably takes, until one has been measured."""
+        self._evaluation = seconds
 
     def step_done(self) -> None:
         """One more step is done."""
@@ -77,6 +82,7 @@ class Eta:
         start = self._clock.now()
         yield
         self._evaluation = self._pause(start)
+        self._evaluated = self._step
 
     @contextmanager
     def saving(self) -> Iterator[None]:
@@ -84,6 +90,7 @@ class Eta:
         start = self._clock.now()
         yield
         self._checkpoint = self._pause(start)
+        self._saved = self._step
 
     def seconds_left(self) -> float | None:
         """Until the run is over; None where too little has been seen to tell."""
@@ -93,10 +100,13 @@ class Eta:
             return None
         half = seen // 2
         step_seconds = (self._marks[-1] - self._marks[half]) / (seen - half)
+        # What follows this very step is still to come, unless it has been.
+        evaluated = max(self._evaluated, self._step - 1)
+        saved = max(self._saved, self._step - 1)
         return (
             steps_left * step_seconds
-            + self._plan.evaluations_after(self._step) * self._evaluation
-            + self._plan.checkpoints_after(self._step) * self._checkpoint
+            + self._plan.evaluations_after(evaluated) * self._evaluation
+            + self._plan.checkpoints_after(saved) * self._checkpoint
         )
 
     def _pause(self, start: float) -> float:

@@ -61,9 +61,9 @@ class Recorder:
         self._clock = clock or MonotonicClock()
         self._reporter = reporter or make_reporter(plan.total_steps, first_step)
         self._throughput = Throughput(self._clock)
+        self._eta = Eta(plan, first_step, self._clock)
         self._board: Board | None = None
         self._stack = ExitStack()
-        self._evaluation_seconds = 0.0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -89,14 +89,12 @@ class Recorder:
 
     def rehearse(self, scorer: Scorer, sequences: EvaluationSequences) -> None:
         """Try an evaluation on a few sequences, so that the time left counts those to come."""
-        self._evaluation_seconds = rehearse(scorer, sequences, self._clock)
+        self._eta.expect_evaluation(rehearse(scorer, sequences, self._clock))
 
     def start(self) -> None:
         """Training begins now: what came before does not count as a step's time."""
         self._throughput.restart()
-        self._eta = Eta(
-            self._plan, self._step, self._clock, evaluation_seconds=self._evaluation_seconds
-        )
+        self._eta.restart()
 
     def step(self, record: Mapping[str, Any], samples: int, waited_seconds: float) -> None:
         """One more step is done.

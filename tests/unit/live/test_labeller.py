@@ -140,6 +140,19 @@ def test_of_several_label_groups_the_first_is_told() -> None:
     assert [best.label for best in decision.topk] == ["put", "take"]
 
 
+def test_labels_that_can_apply_at_once_have_scores_of_their_own() -> None:
+    import dataclasses
+
+    groups = (LabelGroup("tag", ("fast", "slow", "near"), exclusive=False),)
+    card = dataclasses.replace(tiny_card("stream"), label_groups=groups)
+    logits = np.array([2.0, 1.0, -3e38], np.float32)
+    labeller = Labeller(FakeSession(card, lambda frames: logits))
+    decision = labeller.feed(grey(0, 0), "a")
+    assert decision is not None
+    expected = [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-1)), 0]
+    assert [best.score for best in decision.topk] == pytest.approx(expected)
+
+
 def test_latencies_are_measured_and_add_up() -> None:
     clock = FakeClock(5.0)
 

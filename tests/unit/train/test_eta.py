@@ -18,7 +18,8 @@ class Run:
     def __init__(self, plan: RunPlan = PLAN, first_step: int = 0) -> None:
         self.plan, self.at = plan, first_step
         self.clock = FakeClock()
-        self.eta = Eta(plan, first_step, self.clock, evaluation_seconds=EXPECTED)
+        self.eta = Eta(plan, first_step, self.clock)
+        self.eta.expect_evaluation(EXPECTED)
 
     def go(self, steps: int, step_seconds: float = STEP) -> None:
         for _ in range(steps):
@@ -52,6 +53,32 @@ def test_what_is_left_is_what_then_takes_place(
         if checkpoint_every > seen:  # nor has a checkpoint been written
             unmeasured += CHECKPOINT
     assert predicted == pytest.approx(run.clock.now() - start - unmeasured, abs=1e-6)
+
+
+def test_what_follows_the_last_step_is_left_after_it() -> None:
+    plan = RunPlan(total_steps=10, eval_every=0, checkpoint_every=4)
+    run = Run(plan)
+    run.go(9)
+    run.at = 10
+    run.clock.advance(STEP)
+    run.eta.step_done()
+    assert run.eta.seconds_left() == EXPECTED + CHECKPOINT
+    with run.eta.evaluating():
+        run.clock.advance(EVALUATION)
+    assert run.eta.seconds_left() == CHECKPOINT
+    with run.eta.saving():
+        run.clock.advance(CHECKPOINT)
+    assert run.eta.seconds_left() == 0
+
+
+def test_what_comes_before_the_first_step_is_no_step() -> None:
+    run = Run(replace(PLAN, eval_every=0, checkpoint_every=5000))
+    with run.eta.saving():
+        run.clock.advance(CHECKPOINT)
+    run.clock.advance(100.0)
+    run.eta.restart()
+    run.go(10)
+    assert run.eta.seconds_left() == 990 * STEP + EXPECTED + CHECKPOINT
 
 
 def test_a_slow_beginning_is_forgotten() -> None:
