@@ -95,6 +95,7 @@ class Recorder:
         """Training begins now: what came before does not count as a step's time."""
         self._throughput.restart()
         self._eta.restart()
+        self._started = self._clock.now()
 
     def step(self, record: Mapping[str, Any], samples: int, waited_seconds: float) -> None:
         """One more step is done.
@@ -110,7 +111,7 @@ class Recorder:
         self._eta.step_done()
         kept = dict(record)
         if self._step % self._log_every == 0 or self._step == self._plan.total_steps:
-            kept |= self._throughput.read()
+            kept |= self._throughput.read() | self._timing()
             self._reporter.figures(_in_words(kept))
             if self._board is not None:
                 self._board.training(self._step, kept)
@@ -142,7 +143,7 @@ class Recorder:
     def evaluation(self, report: Report) -> None:
         """Keep an evaluation's figures, and write its report and the pictures so far."""
         figures = report.summary()
-        self._journal.write({"step": self._step, "eval": figures})
+        self._journal.write({"step": self._step, "eval": figures} | self._timing())
         self.say(f"step {self._step}: {report.sentence()}")
         write_report(report, self.folder, self._title)
         records = read_journal(self.folder / JOURNAL)
@@ -152,6 +153,12 @@ class Recorder:
             for name in pictured(report):
                 picture = read_picture(self.folder / name)
                 self._board.picture(self._step, f"eval/{Path(name).stem}", picture)
+
+    def _timing(self) -> dict[str, float]:
+        """How long the training has taken, and what is left of it where that is known."""
+        elapsed = {"elapsed_seconds": round(self._clock.now() - self._started, 3)}
+        left = self._eta.seconds_left()
+        return elapsed if left is None else elapsed | {"seconds_left": round(left, 3)}
 
 
 def _in_words(record: Mapping[str, Any]) -> str:

@@ -64,6 +64,8 @@ def test_steps_and_evaluations_reach_the_journal(tmp_path: Path) -> None:
     # Two steps of two seconds and four clips; then one, because an evaluation starts anew.
     assert [r["samples_per_second"] for r in records if "samples_per_second" in r] == [2, 2, 2]
     assert {r["data_wait_share"] for r in records if "data_wait_share" in r} == {0.25}
+    assert [r["elapsed_seconds"] for r in records if "eval" in r] == [106, 212]
+    assert records[-1]["seconds_left"] == 0
 
 
 def test_pictures_are_there_after_an_evaluation(tmp_path: Path) -> None:

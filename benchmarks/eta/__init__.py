@@ -1,0 +1,1 @@
+"""Does the time that a run says is left come true?"""
