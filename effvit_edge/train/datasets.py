@@ -11,6 +11,7 @@ from effvit_edge.data.motion import MotionClips, MotionSequences
 from effvit_edge.data.segments import SegmentList
 from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.sets import drop_missing, open_split
+from effvit_edge.data.sets.prepared import check_form
 from effvit_edge.data.types import EvaluationSequences, TrainingClips
 from effvit_edge.train.recipe import Recipe
 from effvit_edge.train.sections import AugmentRecipe, MotionData, VideosData
@@ -71,6 +72,8 @@ def data_notes(recipe: Recipe, clips: TrainingClips) -> list[str]:
 
 
 def _open_split(recipe: Recipe, data: VideosData) -> tuple[SegmentList, SegmentList]:
+    if data.set == "prepared":
+        check_form(Path(data.root), recipe.input)
     return open_split(
         data.set,
         Path(data.root),

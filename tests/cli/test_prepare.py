@@ -55,6 +55,22 @@ def test_prepare_then_train_by_the_command_that_it_prints(
     assert (figures["steps"], figures["sequences"]) == (2, 2)
 
 
+def test_a_recipe_that_shows_more_than_was_kept_is_refused(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    assert run(clips, "--output", str(folder), "--max-fps", "10", "--json") == 0
+    following = json.loads(capsys.readouterr().out)["next"]
+    for change, sentence in (
+        ("input.height=64", "a short side (pixels) of 46, and the recipe needs 64"),
+        ("input.fps=12", "a rate (frames a second) of 10, and the recipe needs 12"),
+        ("input.lead_s=1", "a lead (seconds) of 0, and the recipe needs 1"),
+    ):
+        arguments = [*shlex.split(following)[1:], "--set", change]
+        assert main([*arguments, "--output", str(tmp_path / "run")]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_given_again_it_has_nothing_to_do(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import sha256_file
@@ -62,28 +63,46 @@ def load_finished(folder: Path) -> Manifest:
     return manifest
 
 
-def check_form(folder: Path, *, short_side: int, fps: float, lead_s: float) -> None:
-    """Refuse a prepared set that holds less than a recipe shows.
+class Shown(Protocol):
+    """What a recipe shows of a segment: its ``input`` section."""
 
-    Args:
-        folder: of the set.
-        short_side: the longer side of the model's input, pixels.
-        fps: the model's rate.
-        lead_s: seconds shown before a segment.
+    @property
+    def height(self) -> int:
+        """Of the model's input, pixels."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Of the model's input, pixels."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """The model's rate."""
+        ...
+
+    @property
+    def lead_s(self) -> float:
+        """Seconds before a segment."""
+        ...
+
+
+def check_form(folder: Path, shown: Shown) -> None:
+    """Refuse a prepared set that holds less than a recipe shows.
 
     Raises:
         InputError: naming what was kept, what is needed, and what to do.
     """
     form = load_finished(folder).form
     for what, kept, needed in (
-        ("a short side of", form.short_side, short_side),
-        ("a rate (frames a second) of", form.max_fps or fps, fps),
-        ("a lead (seconds) of", form.lead_s, lead_s),
+        ("a short side (pixels) of", form.short_side, max(shown.height, shown.width)),
+        ("a rate (frames a second) of", form.max_fps or shown.fps, shown.fps),
+        ("a lead (seconds) of", form.lead_s, shown.lead_s),
     ):
         if kept < needed:
             raise InputError(
                 f"{folder} was prepared with {what} {kept:g}, and the recipe needs {needed:g}. "
-                f"Prepare the set again with this recipe."
+                f"Prepare the set again with this recipe, into another folder."
             )
 
 
