@@ -16,7 +16,9 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from effvit_edge import nn
+from effvit_edge.train.distributed import Group
 from effvit_edge.train.optim import make_optimizer
+from effvit_edge.train.perframe import PerFrame
 from effvit_edge.train.precision import Kind, Precision
 from effvit_edge.train.sections import OptimRecipe
 
@@ -133,8 +135,13 @@ def _moving(picture: Tensor, motion: tuple[int, int], step: int, frames: int) ->
     return torch.stack([picture.roll(shift, (1, 2)) for shift in shifts], dim=1)
 
 
-def train(setting: Setting) -> Run:
-    """Build the network as training from scratch does, and take the steps."""
+def train(setting: Setting, group: Group | None = None) -> Run:
+    """Build the network as training from scratch does, and take the steps.
+
+    Args:
+        setting: what to train and how.
+        group: the processes that train together; None: this one alone.
+    """
     torch.manual_seed(0)
     device = torch.device(setting.device)
     model = nn.create_model(
@@ -154,22 +161,16 @@ def train(setting: Setting) -> Run:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     precision = Precision(setting.precision, device)
-    forward = torch.compile(_forward(model)) if setting.compile else _forward(model)
+    parallel = (group or Group()).parallel(PerFrame(model))
+    forward = torch.compile(parallel) if setting.compile else parallel
     for _ in range(setting.steps):
         _one_step(run, model, forward, optimizer, precision, clips, labels)
     _count_at_the_end(run, model)
     if device.type == "cuda":
         run.peak_bytes = torch.cuda.max_memory_allocated(device)
-    del model, optimizer, forward
+    del model, optimizer, parallel, forward
     gc.collect()  # the next network may be as large
     return run
-
-
-def _forward(model: nn.EfficientViT) -> Callable[[Tensor], Tensor]:
-    """Logits of every frame, ``(B, T, C)``; of a centred network one row, ``(B, 1, C)``."""
-    if isinstance(model, nn.EfficientViT3d) and model.causal:
-        return model.forward_frames
-    return lambda clips: model(clips).unsqueeze(1)
 
 
 def _one_step(
