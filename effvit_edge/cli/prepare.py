@@ -281,12 +281,16 @@ def _yaml(value: object) -> str:
 
 
 def _tell(manifest: Manifest, output: Path, following: str) -> None:
+    from effvit_edge.cli.prepare_progress import span, volume
+    from effvit_edge.cli.progress import counted
+
     for part, totals in (("train", manifest.train), ("eval", manifest.eval)):
         if totals is not None:
-            damaged = f", {totals.damaged} of damaged videos" if totals.damaged else ""
+            damaged = f" ({totals.damaged} of damaged videos)" if totals.damaged else ""
             click.echo(
-                f"{part}: {totals.segments} segments{damaged}, {totals.seconds / 3600:.2f} h, "
-                f"{totals.frames} frames, {totals.bytes / 1e9:.2f} GB in {totals.shards} shards"
+                f"{part}: {counted(totals.segments, 'segment')}{damaged} of "
+                f"{span(totals.seconds)} together, {counted(totals.frames, 'frame')}, "
+                f"{volume(totals.bytes)} in {counted(totals.shards, 'shard')}"
             )
     for failure in manifest.failures[:_NAMED_FAILURES]:
         click.echo(f"left out: {failure.name} ({failure.part}): {failure.sentence}", err=True)

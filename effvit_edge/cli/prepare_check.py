@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from effvit_edge.cli.prepare_progress import span
+
 if TYPE_CHECKING:
     from effvit_edge.data.prepare.check import CheckReport
 
@@ -21,11 +23,12 @@ _KINDS = 6
 def show(report: CheckReport) -> None:
     """Print a report for people."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_parts(report))
-    for group in next(iter(report.parts.values())).classes:
-        console.print(_classes(report, group))
-    if report.seconds:
-        console.print(_footage(report))
+    tables = [_parts(report)]
+    tables += [_classes(report, group) for group in next(iter(report.parts.values())).classes]
+    tables += [_footage(report)] if report.seconds else []
+    for table in tables:
+        console.print(table)
+        console.print()
     for title, lines, bad in (
         ("missing", report.missing, True),
         ("unreadable", report.unreadable, True),
@@ -75,11 +78,10 @@ def _footage(report: CheckReport) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     lengths = report.seconds
-    hours = lengths["sum"] / 3600
     table.add_row(
         "length",
         f"{lengths['least']:g} to {lengths['most']:g} s, median {lengths['median']:g} s, "
-        f"{hours:.2f} h together",
+        f"{span(lengths['sum'])} together",
     )
     table.add_row("size", _commonest(report.sizes))
     table.add_row("frames/s", _commonest(report.rates))

@@ -107,3 +107,15 @@ def prepared_before(folder: Path) -> str:
 
     done = sum(len(read_index(path, broken_off=True)) for path in sorted(folder.glob("*.jsonl")))
     return f"{done} segments are prepared in {folder}."
+
+
+def span(seconds: float) -> str:
+    """A length of footage: ``36 s``, ``12 min``, ``1.5 h``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def volume(size: int) -> str:
+    """A size on disk: ``11 MB``, ``1.5 GB``."""
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

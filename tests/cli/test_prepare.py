@@ -77,7 +77,7 @@ def test_given_again_it_has_nothing_to_do(
     folder = tmp_path / "out"
     assert run(clips, "--output", str(folder), "--workers", "1") == 0
     first = capsys.readouterr().out
-    assert first.startswith("train: 4 segments, 0.00 h, ")
+    assert first.startswith("train: 4 segments of 5 s together, 5")
     assert "Next: effvit-edge train " in first
     assert run(clips, "--output", str(folder), "--workers", "1") == 0
     assert capsys.readouterr().out == first
