@@ -165,7 +165,9 @@ class ExclusiveTally:
         """Count one answer, ``(C,)`` scores."""
         answer = int(scores.argmax())
         self.pairs[truth, answer] += 1
-        self.top5_right += truth in np.argsort(-scores, kind="stable")[:_TOP]
+        # Of equal scores the first comes first, as argmax has it.
+        before = (scores > scores[truth]).sum() + (scores[:truth] == scores[truth]).sum()
+        self.top5_right += int(before < _TOP)
         if answer != truth:
             wrong = {"name": name, "label": self.group.labels[truth]}
             wrong |= {"answer": self.group.labels[answer]}
