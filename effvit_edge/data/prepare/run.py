@@ -228,7 +228,8 @@ def _differences(found: Manifest, plan: Manifest) -> Iterator[tuple[str, object,
     for kind in ("form", "source"):
         there, here = schema.plain(getattr(found, kind)), schema.plain(getattr(plan, kind))
         for name, value in there.items():
-            if value != here[name]:
+            # A disk may be mounted elsewhere by now; the list and the files are compared.
+            if value != here[name] and name != "root":
                 yield name, value, here[name]
     if found.shard_bytes != plan.shard_bytes:
         yield "shard_bytes", found.shard_bytes, plan.shard_bytes
@@ -251,8 +252,10 @@ def _refuse_changed(
 
 def _has_changed(entry: Entry, segment: Segment) -> bool:
     """Whether a file is there now and was another, or not there, when it was prepared."""
-    now = source_file(segment)
-    return now is not None and now != entry.source
+    now, then = source_file(segment), entry.source
+    if now is None or then is None:
+        return now is not None
+    return (now.bytes, now.mtime_ns) != (then.bytes, then.mtime_ns)
 
 
 @contextmanager

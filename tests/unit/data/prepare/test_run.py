@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -276,6 +277,38 @@ def test_a_video_that_changed_is_named(videos: Path, tmp_path: Path) -> None:
     write_numbered(tmp_path / "videos" / "ntsc.mp4", 30)
     with pytest.raises(InputError, match=r"ntsc\.mp4 has changed since it was prepared"):
         prepare(tmp_path / "videos", folder)
+
+
+def test_videos_that_moved_are_still_the_same(videos: Path, tmp_path: Path) -> None:
+    shutil.copytree(videos, tmp_path / "videos")
+    prepare(tmp_path / "videos", tmp_path / "clips")
+    (tmp_path / "videos").rename(tmp_path / "moved")
+    watched = Watched()
+    prepare(tmp_path / "moved", tmp_path / "clips", watcher=watched)
+    assert (watched.done_before, watched.entries) == (6, [])
+
+
+def test_a_rotation_is_baked_in(test_data: Path, tmp_path: Path) -> None:
+    odd = test_data / "odd_videos"
+    listed = json.loads((odd / "expected.json").read_text())
+    turned = [each["f"] for each in listed if each.get("rot") in (90, -90)]
+    assert len(turned) > 1
+    for part in ("train", "val"):
+        (tmp_path / "set" / part / "turned").mkdir(parents=True)
+        for name in turned[:2]:
+            shutil.copy(odd / name, tmp_path / "set" / part / "turned" / Path(name).name)
+    source = ListedSet("folder", str(tmp_path / "set"), options={"train": "train", "eval": "val"})
+    prepare(tmp_path, tmp_path / "clips", Form(short_side=64), source)
+    found = open_part("prepared", tmp_path / "clips", None, "train", options={})
+    assert len(found.segments) == 2
+    for segment in found.segments:
+        with VideoReader(tmp_path / "set" / segment.name) as reader:
+            picture = reader.read()
+        assert picture is not None
+        upright = picture.to_rgb().shape[:2]
+        frame = next(open_footage(segment, found.storage).at_rate(10))[1]
+        assert (frame.shape[0] > frame.shape[1]) == (upright[0] > upright[1])
+        assert min(frame.shape[:2]) == 64
 
 
 def test_a_folder_with_other_files_is_refused(videos: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""How fast training clips come: storage formats, prepared clips, and other loaders."""
