@@ -14,7 +14,7 @@ import click
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
-    from effvit_edge.train.evaldata import ProtocolName
+    from effvit_edge.train.evaldata import Protocol, Views
     from effvit_edge.train.evaluate import Scorer, Tick
 
 
@@ -47,8 +47,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whole sequences frame by frame, or clips of them; auto is as the model was made.",
 )
-@click.option("--clips", type=click.IntRange(1), help="Clips of a sequence, for views.  [4]")
-@click.option("--crops", type=click.Choice(["1", "3"]), help="Crops of a clip, for views.  [1]")
+@click.option(
+    "--clips", type=click.IntRange(1), help="Clips of a sequence, for views; the recipe's or 4."
+)
+@click.option(
+    "--crops", type=click.Choice(["1", "3"]), help="Crops of a clip, for views; the recipe's or 1."
+)
 @click.option("--count", default=180, show_default=True, help="Sequences, for rendered motion.")
 @click.option("--seed", default=1, show_default=True, help="Of rendered motion.")
 @click.option("--provider", default="auto", show_default=True, help="What runs an ONNX file.")
@@ -59,7 +63,7 @@ def command(
     data: str,
     where: tuple[str, ...],
     overrides: tuple[str, ...],
-    protocol: ProtocolName,
+    protocol: Protocol,
     clips: int | None,
     crops: str | None,
     count: int,
@@ -76,25 +80,32 @@ def command(
     """
     from effvit_edge.cli.eval_text import tables
     from effvit_edge.data.failures import describe_failures
-    from effvit_edge.train.evaldata import Question, choose_protocol, open_evaluation
+    from effvit_edge.train.evaldata import Question, open_evaluation
     from effvit_edge.train.evaluate import evaluate, write_report
 
     with ExitStack() as stack:
         scorer = _open_scorer(artifact, provider, stack)
-        chosen = choose_protocol(scorer.card, protocol, clips, int(crops) if crops else None)
-        question = Question(data, where, overrides, count, seed)
-        sequences = open_evaluation(question, scorer.card, chosen)
+        views_crops = int(crops) if crops else None
+        question = Question(data, where, overrides, protocol, clips, views_crops, count, seed)
+        sequences, views = open_evaluation(question, scorer.card)
         report = evaluate(scorer, sequences, tick=stack.enter_context(_progress()))
     if output is not None:
         write_report(report, output, title=artifact.name)
     if as_json:
-        shown = {"views": chosen.views, "failures": sequences.failures}
+        shown = {"views": views, "failures": sequences.failures}
         click.echo(json.dumps({**report.to_dict(), **shown}, indent=2))
         return
-    click.echo(f"{artifact} on {report.sequences} sequences of {data}, {chosen.words()}\n")
+    click.echo(f"{artifact} on {report.sequences} sequences of {data}, {_in_words(views)}\n")
     click.echo(tables(report))
     if sequences.failures:
         click.echo(describe_failures(sequences.failures), err=True)
+
+
+def _in_words(views: Views | None) -> str:
+    if views is None:
+        return "frame by frame"
+    clips, crops = views
+    return f"by {clips} clips of each × {crops} {'crop' if crops == 1 else 'crops'}"
 
 
 def _open_scorer(artifact: Path, provider: str, stack: ExitStack) -> Scorer:

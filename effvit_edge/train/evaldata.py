@@ -5,10 +5,9 @@ No torch here: an exported model is evaluated where there is none. Notation: T f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
@@ -20,29 +19,19 @@ from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.sets import drop_missing, open_part, open_split
 from effvit_edge.data.sets.prepared import check_form
 from effvit_edge.data.types import EvaluationSequences
-from effvit_edge.train.sections import MotionData, VideosData
+from effvit_edge.train.sections import EvalRecipe, MotionData, VideosData
 
-ProtocolName = Literal["auto", "stream", "views"]
+if TYPE_CHECKING:
+    from effvit_edge.train.recipe import Recipe
+
+Protocol = Literal["auto", "stream", "views"]
+Views = tuple[int, int]
+"""Clips over time, and crops of each, whose answers are averaged."""
+
 MOTION = "motion"
 _MOTION_WINDOWS = 11
 """Long enough to compare the first full window with ten windows in."""
-_CLIPS, _CROPS = 4, 1
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a sequence is shown."""
-
-    views: tuple[int, int] | None
-    """Clips over time and crops of each, whose answers are averaged; None: frame by frame."""
-
-    def words(self) -> str:
-        """For people."""
-        if self.views is None:
-            return "frame by frame"
-        clips, crops = self.views
-        return f"by {clips} clips of each × {crops} {'crop' if crops == 1 else 'crops'}"
 
 
 @dataclass(frozen=True)
@@ -55,103 +44,118 @@ class Question:
     """Of a CSV's rows."""
     overrides: tuple[str, ...] = ()
     """``key=value``, of a recipe."""
+    protocol: Protocol = "auto"
+    """``auto`` shows a stream whole sequences and a clip model views."""
+    clips: int | None = None
+    """Of views; the recipe's, or 4, where not given."""
+    crops: int | None = None
+    """Of views; the recipe's, or 1, where not given."""
     count: int = 180
     """Sequences of rendered motion."""
     seed: int = 1
     """Of rendered motion."""
 
-
-def choose_protocol(
-    card: ModelCard, name: ProtocolName, clips: int | None, crops: int | None
-) -> Protocol:
-    """The protocol of a name.
-
-    Args:
-        card: of the model.
-        name: ``auto`` shows a stream whole sequences and a clip model views.
-        clips: of views; 4 where not given.
-        crops: of views; 1 where not given.
-
-    Raises:
-        InputError: a clip model as a stream, or views' options without views.
-    """
-    if name == "stream" and card.mode == "clip":
-        raise InputError(
-            f"{card.variant} answers once a clip of {card.num_frames} frames, not frame by frame. "
-            "Leave --protocol stream out."
-        )
-    if name == "views" or card.mode == "clip":
-        return Protocol((clips or _CLIPS, crops or _CROPS))
-    if clips is not None or crops is not None:
-        raise InputError(
-            f"--clips and --crops are for views, and {card.variant} is shown whole sequences, "
-            "frame by frame. Add --protocol views, or leave them out."
-        )
-    return Protocol(None)
+    @property
+    def path(self) -> Path:
+        """The source, where it is no word."""
+        return Path(self.source)
 
 
-def open_evaluation(question: Question, card: ModelCard, protocol: Protocol) -> EvaluationSequences:
-    """The sequences, in the card's size and at its rate.
+def open_evaluation(
+    question: Question, card: ModelCard
+) -> tuple[EvaluationSequences, Views | None]:
+    """The sequences in the card's size and at its rate, and how they are shown.
+
+    Returns:
+        The sequences, and how many clips and crops each is shown as; None: frame by frame.
 
     Raises:
         InputError: the data cannot be listed or read, or an option that it does not take.
         EnvironmentFault: a recipe, and PyYAML is not installed.
     """
-    source, path = question.source, Path(question.source)
-    suffix = path.suffix.lower()
-    is_recipe, is_list = suffix in (".yaml", ".yml"), suffix == ".csv"
-    is_prepared = (path / MANIFEST).is_file()
-    if question.filters and not is_list:
-        raise InputError(
-            f"--where chooses rows of a CSV file, and {source} is none. Leave it out or give a CSV."
-        )
-    if question.overrides and not is_recipe:
-        raise InputError(
-            f"--set changes keys of a recipe, and {source} is none. Leave it out or give a recipe."
-        )
-    if is_recipe:
-        return _of_recipe(path, question.overrides, card, protocol)
-    if source == MOTION:
-        frames = _MOTION_WINDOWS * card.num_frames
-        return _motion(card, protocol, frames, question.count, question.count, question.seed)
-    if is_list:
-        annotations = Path(path.name)
-        listed = open_part(
-            "csv", path.parent, annotations, "eval", options={}, filters=question.filters
-        )
+    recipe = _read_recipe(question)
+    views = _choose_views(question, card, recipe.eval if recipe else EvalRecipe())
+    data = recipe.data if recipe else None
+    if recipe is not None and isinstance(data, MotionData):
+        textures = min(data.textures, data.eval_sequences)
+        shape = (data.eval_frames, data.eval_sequences, textures, recipe.seed)
+        return _motion(card, views, *shape), views
+    if question.source == MOTION:
+        shape = (_MOTION_WINDOWS * card.num_frames, question.count, question.count, question.seed)
+        return _motion(card, views, *shape), views
+    lead_s = _trained(card, "lead_s", recipe.input.lead_s if recipe else 0.0)
+    sampling = _trained(card, "sampling", recipe.input.sampling if recipe else "rate")
+    if recipe is not None and isinstance(data, VideosData):
+        listed, max_failed_share = _held_out(data, recipe.seed), data.max_failed_share
     else:
-        name = "prepared" if is_prepared else "folder"
-        listed = open_part(name, path, None, "eval", options={})
-    lead_s = _trained(card, "lead_s", 0.0)
-    if is_prepared:
+        listed, max_failed_share = _list_segments(question, card, lead_s), 1.0
+    segments, missing = drop_missing(listed)
+    sequences = VideoSequences(
+        segments,
+        card.preprocess,
+        fps=card.fps,
+        frames=card.num_frames,
+        sampling="uniform" if views is not None and sampling == "uniform" else "rate",
+        views=views,
+        lead_s=lead_s if views is None else 0.0,
+        max_failed_share=max_failed_share,
+        missing=missing,
+    )
+    return sequences, views
+
+
+def _read_recipe(question: Question) -> Recipe | None:
+    """The recipe that is the source, if one is; options of other sources are refused."""
+    suffix = question.path.suffix.lower()
+    if question.filters and suffix != ".csv":
+        raise InputError(
+            f"--where chooses rows of a CSV file, and {question.source} is none. "
+            "Leave it out or give a CSV."
+        )
+    if suffix in (".yaml", ".yml"):
+        require("yaml", "train")
+        from effvit_edge.train.recipe import load_recipe
+
+        return load_recipe(question.path, question.overrides)
+    if question.overrides:
+        raise InputError(
+            f"--set changes keys of a recipe, and {question.source} is none. "
+            "Leave it out or give a recipe."
+        )
+    return None
+
+
+def _choose_views(question: Question, card: ModelCard, defaults: EvalRecipe) -> Views | None:
+    if question.protocol == "stream" and card.mode == "clip":
+        raise InputError(
+            f"{card.variant} answers once a clip of {card.num_frames} frames, not frame by frame. "
+            "Leave --protocol stream out."
+        )
+    if question.protocol == "views" or card.mode == "clip":
+        return question.clips or defaults.clips, question.crops or defaults.crops
+    if question.clips is not None or question.crops is not None:
+        raise InputError(
+            f"--clips and --crops are for views, and {card.variant} is shown whole sequences, "
+            "frame by frame. Add --protocol views, or leave them out."
+        )
+    return None
+
+
+def _list_segments(question: Question, card: ModelCard, lead_s: float) -> SegmentList:
+    """A CSV file's, a prepared folder's or a folder of classes' segments."""
+    path = question.path
+    if path.suffix.lower() == ".csv":
+        lists, filters = Path(path.name), question.filters
+        return open_part("csv", path.parent, lists, "eval", options={}, filters=filters)
+    if (path / MANIFEST).is_file():
         side = max(card.preprocess.height, card.preprocess.width)
         check_form(path, short_side=side, fps=card.fps, lead_s=lead_s)
-    return _videos(listed, card, protocol, lead_s=lead_s, max_failed_share=1.0)
-
-
-def _of_recipe(
-    path: Path, overrides: Sequence[str], card: ModelCard, protocol: Protocol
-) -> EvaluationSequences:
-    """What a recipe evaluates on; how it is shown is the card's and the protocol's."""
-    require("yaml", "train")
-    from effvit_edge.train.recipe import load_recipe
-
-    recipe = load_recipe(path, overrides)
-    data = recipe.data
-    if isinstance(data, MotionData):
-        textures = min(data.textures, data.eval_sequences)
-        return _motion(card, protocol, data.eval_frames, data.eval_sequences, textures, recipe.seed)
-    listed = _held_out(data, recipe.seed)
-    return _videos(
-        listed,
-        card,
-        protocol,
-        lead_s=recipe.input.lead_s,
-        max_failed_share=data.max_failed_share,
-    )
+        return open_part("prepared", path, None, "eval", options={})
+    return open_part("folder", path, None, "eval", options={})
 
 
 def _held_out(data: VideosData, seed: int) -> SegmentList:
+    """What a recipe evaluates on."""
     _, held = open_split(
         data.set,
         Path(data.root),
@@ -165,31 +169,8 @@ def _held_out(data: VideosData, seed: int) -> SegmentList:
     return held
 
 
-def _videos(
-    listed: SegmentList,
-    card: ModelCard,
-    protocol: Protocol,
-    *,
-    lead_s: float,
-    max_failed_share: float,
-) -> VideoSequences:
-    segments, missing = drop_missing(listed)
-    uniform = protocol.views is not None and _trained(card, "sampling", "rate") == "uniform"
-    return VideoSequences(
-        segments,
-        card.preprocess,
-        fps=card.fps,
-        frames=card.num_frames,
-        sampling="uniform" if uniform else "rate",
-        views=protocol.views,
-        lead_s=lead_s if protocol.views is None else 0.0,
-        max_failed_share=max_failed_share,
-        missing=missing,
-    )
-
-
 def _motion(
-    card: ModelCard, protocol: Protocol, frames: int, count: int, textures: int, seed: int
+    card: ModelCard, views: Views | None, frames: int, count: int, textures: int, seed: int
 ) -> MotionSequences:
     height, width = card.preprocess.height, card.preprocess.width
     if height != width:
@@ -197,7 +178,7 @@ def _motion(
             f"Motion is rendered square, and the model takes {height}x{width} pixels. "
             "Give it videos, as a folder of classes or a CSV file."
         )
-    if protocol.views is not None and card.mode == "stream":
+    if views is not None and card.mode == "stream":
         raise InputError("Rendered motion is for streams frame by frame; leave --protocol out.")
     return MotionSequences(size=height, frames=frames, count=count, textures=textures, seed=seed)
 

@@ -92,12 +92,14 @@ def test_a_recipe_says_what_to_evaluate_on(
         "input: {height: 224, width: 224, fps: 30, frames: 8}\n"
         "data: {kind: videos, root: elsewhere, set: csv, annotations: clips.csv,\n"
         "  train: [fold=0], eval: [fold=1]}\n"
-        "optim: {lr: 0.1, batch_size: 1, steps: 1}\n",
+        "optim: {lr: 0.1, batch_size: 1, steps: 1}\n"
+        "eval: {clips: 2}\n",
         encoding="utf-8",
     )
     change = ["--set", f"data.root={clips}"]
     report = evaluated(capsys, model(tmp_path, "clip"), "--data", recipe, *change)
     assert (report["top1"], report["sequences"]) == (1.0, 3)
+    assert report["views"] == [2, 1]
 
 
 def test_a_stream_can_be_shown_views_of_clips(
