@@ -60,7 +60,7 @@ class VideoReader(Closing):
 
     Args:
         path: a video file.
-        threads: whether the decoder may have threads of its own.
+        threads: whether decoding and converting may have threads of their own.
 
     Raises:
         InputError: the file is missing, empty, not a video, encrypted, or has no picture.
@@ -79,6 +79,7 @@ class VideoReader(Closing):
             self._container.close()
             raise
         self._stream.thread_type = "AUTO" if threads else "NONE"
+        self._convert_threads = 0 if threads else 1  # 0: as many as there are processors
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.nominal_fps = float(rate) if rate else None
         self.expected_frames = self._stated_frames()
@@ -159,7 +160,9 @@ class VideoReader(Closing):
 
     def convert(self, decoded: Any) -> npt.NDArray[np.uint8]:
         """A frame of PyAV as ``(H, W, 3)`` uint8 RGB, upright."""
-        rgb = self._reformatter.reformat(decoded, format="rgb24").to_ndarray()
+        rgb = self._reformatter.reformat(
+            decoded, format="rgb24", threads=self._convert_threads
+        ).to_ndarray()
         # Looking at a frame's side data ties it into a cycle that keeps its memory until the
         # garbage collector comes, so it is done only where the rotation is another.
         if decoded.rotation != self._rotation:

@@ -1,0 +1,1 @@
+"""How fast a clip is read from the middle of a video: this package's footage and torchcodec."""
