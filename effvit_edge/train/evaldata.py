@@ -19,7 +19,7 @@ from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.sets import drop_missing, open_part, open_split
 from effvit_edge.data.sets.prepared import check_form
 from effvit_edge.data.types import EvaluationSequences
-from effvit_edge.train.sections import EvalRecipe, MotionData, VideosData
+from effvit_edge.train.sections import EvalRecipe, InputRecipe, MotionData, VideosData
 
 if TYPE_CHECKING:
     from effvit_edge.train.recipe import Recipe
@@ -148,8 +148,9 @@ def _list_segments(question: Question, card: ModelCard, lead_s: float) -> Segmen
         lists, filters = Path(path.name), question.filters
         return open_part("csv", path.parent, lists, "eval", options={}, filters=filters)
     if (path / MANIFEST).is_file():
-        side = max(card.preprocess.height, card.preprocess.width)
-        check_form(path, short_side=side, fps=card.fps, lead_s=lead_s)
+        size = card.preprocess
+        shown = InputRecipe(size.height, size.width, card.fps, card.num_frames, lead_s=lead_s)
+        check_form(path, shown)
         return open_part("prepared", path, None, "eval", options={})
     return open_part("folder", path, None, "eval", options={})
 

@@ -102,6 +102,19 @@ def test_a_recipe_says_what_to_evaluate_on(
     assert report["views"] == [2, 1]
 
 
+def test_a_prepared_folder_is_evaluated_as_it_was_split(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Path(__file__).parents[2] / "models" / "folder.yaml"
+    prepared = tmp_path / "prepared"
+    small = "input={height: 32, width: 32, fps: 10, frames: 24}"
+    arguments = ["--set", f"data.root={clips}", "--set", small, "--output", str(prepared)]
+    assert main(["prepare", str(recipe), *arguments, "--workers", "1", "--json"]) == 0
+    capsys.readouterr()
+    report = evaluated(capsys, model(tmp_path, "stream"), "--data", prepared)
+    assert (report["top1"], report["sequences"]) == (1.0, 3)
+
+
 def test_a_stream_can_be_shown_views_of_clips(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
