@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +16,6 @@ from effvit_edge.data.failures import Failures
 from effvit_edge.data.footage import Footage, open_footage
 from effvit_edge.data.sampling import spread_starts, spread_uniform
 from effvit_edge.data.segments import Segment, SegmentList
-from effvit_edge.data.sets import drop_missing, open_part
 from effvit_edge.data.targets import frame_targets, target_row
 from effvit_edge.data.types import Frames, LabelledSequence, Targets
 
@@ -138,52 +135,6 @@ class VideoSequences:
 
     def _prepare(self, frame: Frames) -> Frames:
         return preprocess_frame(frame, self._spec)
-
-
-def open_sequences(
-    name: str,
-    root: Path,
-    annotations: Path | None,
-    spec: Preprocess,
-    *,
-    fps: float,
-    frames: int,
-    sampling: Sampling = "rate",
-    views: tuple[int, int] | None = None,
-    options: Mapping[str, Any] | None = None,
-    filters: Sequence[str] = (),
-    max_failed_share: float = 1.0,
-) -> VideoSequences:
-    """The evaluation sequences of a set that is not part of a recipe.
-
-    Args:
-        name: of the set, such as ``folder`` or ``csv``.
-        root: the folder of the videos.
-        annotations: the list, relative to ``root``.
-        spec: the model's input.
-        fps: see :class:`VideoSequences`, as are those below.
-        frames: of a view.
-        sampling: ``rate`` or ``uniform``.
-        views: clips and crops; None for a stream.
-        options: keywords of the set.
-        filters: of a CSV's rows.
-        max_failed_share: of the files.
-
-    Raises:
-        InputError: the set cannot be listed, or see :class:`VideoSequences`.
-    """
-    listed = open_part(name, root, annotations, "eval", options=options or {}, filters=filters)
-    segments, missing = drop_missing(listed)
-    return VideoSequences(
-        segments,
-        spec,
-        fps=fps,
-        frames=frames,
-        sampling=sampling,
-        views=views,
-        max_failed_share=max_failed_share,
-        missing=missing,
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,18 +38,6 @@ def build_data(recipe: Recipe) -> tuple[TrainingClips, EvaluationSequences]:
     return clips, _sequences(recipe, recipe.data, evaluation, left_bytes)
 
 
-def build_evaluation(recipe: Recipe) -> EvaluationSequences:
-    """The evaluation sequences of a recipe alone, each read when it is asked for.
-
-    Raises:
-        InputError: the data cannot be listed, or too much of it is missing.
-    """
-    if isinstance(recipe.data, MotionData):
-        return _motion_sequences(recipe, recipe.data)
-    _, evaluation = _open_split(recipe, recipe.data)
-    return _sequences(recipe, recipe.data, evaluation, cache_bytes=0)
-
-
 def data_notes(recipe: Recipe, clips: TrainingClips) -> list[str]:
     """What is odd about a recipe and its data without being wrong, in sentences."""
     notes = []

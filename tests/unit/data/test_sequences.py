@@ -14,7 +14,7 @@ from effvit_edge.core.card import LabelGroup, Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.data.segments import Segment, SegmentList
-from effvit_edge.data.sequences import VideoSequences, open_sequences
+from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.types import IGNORE, iterate
 from tests.videos import grey_frames, write_video
 
@@ -139,17 +139,6 @@ def make_folder(root: Path) -> None:
             write_video(root / label / f"{number}.mp4", grey_frames(3))
 
 
-def test_a_folder_and_a_csv_open_without_a_recipe(tmp_path: Path) -> None:
-    make_folder(tmp_path)
-    sequences = open_sequences("folder", tmp_path, None, SPEC, fps=25.0, frames=4)
-    assert len(sequences) == 4 and sequences.groups[0].labels == ("a", "b")
-    (tmp_path / "list.csv").write_text("path,label\na/0.mp4,a\nb/1.mp4,b\n")
-    rows = open_sequences(
-        "csv", tmp_path, Path("list.csv"), SPEC, fps=25.0, frames=4, filters=["label=b"]
-    )
-    assert [item.targets[0, 0] for item in iterate(rows)] == [1]
-
-
 def test_evaluation_data_needs_no_torch(tmp_path: Path) -> None:
     make_folder(tmp_path)
     code = """
@@ -158,10 +147,12 @@ for name in ("torch", "torchvision", "yaml"):
     sys.modules[name] = None
 from pathlib import Path
 from effvit_edge.core.card import Preprocess
-from effvit_edge.data.sequences import open_sequences
+from effvit_edge.data.sequences import VideoSequences
+from effvit_edge.data.sets import open_part
 from effvit_edge.data.types import iterate
 spec = Preprocess(16, 16, "short_side", 1.0, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
-sequences = open_sequences("folder", Path(sys.argv[1]), None, spec, fps=25.0, frames=2)
+listed = open_part("folder", Path(sys.argv[1]), None, "eval", options={})
+sequences = VideoSequences(listed, spec, fps=25.0, frames=2)
 assert len(list(iterate(sequences))) == 4
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
