@@ -15,6 +15,7 @@ import numpy as np
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
+from effvit_edge.data.ahead import read_ahead
 from effvit_edge.data.types import EvaluationSequences, Frames
 from effvit_edge.train.matching import Matching
 from effvit_edge.train.metrics import ExclusiveTally, Logits, Report
@@ -136,14 +137,13 @@ def score_all(
     card = scorer.card
     matching = Matching(card.label_groups, sequences.groups)
     report = Report(card.label_groups, card.num_frames)
-    for index in range(len(sequences)):
-        sequence = sequences[index]
+    for done, sequence in enumerate(read_ahead(sequences, range(len(sequences))), start=1):
         if sequence is not None:
             logits = scorer(sequence.frames)
             per_frame = card.mode == "stream" and sequence.frames.ndim == FRAMES_DIMENSIONS
             report.add(sequence.name, logits, matching(sequence.targets), per_frame=per_frame)
         if tick is not None:
-            tick(index + 1, len(sequences))
+            tick(done, len(sequences))
     return report
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from effvit_edge.core.clock import Clock
-from effvit_edge.data.types import EvaluationSequences
+from effvit_edge.data.ahead import read_ahead
+from effvit_edge.data.types import EvaluationSequences, LabelledSequence
 from effvit_edge.train.evaluate import Scorer
 
 _SEQUENCES = 8
@@ -23,27 +24,22 @@ def rehearse(scorer: Scorer, sequences: EvaluationSequences, clock: Clock) -> fl
         clock: seconds from anywhere.
 
     Returns:
-        Seconds; 0 where none of the few can be read, or there are none.
+        Seconds; 0 of no sequences.
     """
     if not len(sequences):
         return 0.0
     spread = np.linspace(0, len(sequences) - 1, min(_SEQUENCES, len(sequences)))
     chosen = sorted({round(place) for place in spread})
-    _score(scorer, sequences, chosen[0])
-    seconds, scored = 0.0, 0
-    for index in chosen:
-        start = clock.now()
-        if _score(scorer, sequences, index):
-            seconds += clock.now() - start
-            scored += 1
-        if seconds > _ENOUGH_SECONDS:
+    _score(scorer, sequences[chosen[0]])
+    start, done = clock.now(), 0
+    for sequence in read_ahead(sequences, chosen):
+        _score(scorer, sequence)
+        done += 1
+        if clock.now() - start > _ENOUGH_SECONDS:
             break
-    return len(sequences) * seconds / scored if scored else 0.0
+    return len(sequences) * (clock.now() - start) / done
 
 
-def _score(scorer: Scorer, sequences: EvaluationSequences, index: int) -> bool:
-    """Whether a sequence could be read and scored."""
-    sequence = sequences[index]
+def _score(scorer: Scorer, sequence: LabelledSequence | None) -> None:
     if sequence is not None:
         scorer(sequence.frames)
-    return sequence is not None
