@@ -20,6 +20,7 @@ from torch import Tensor
 
 from effvit_edge import __version__
 from effvit_edge.core.card import Mode, ModelCard
+from effvit_edge.core.comparison import Comparison, compare
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
 from effvit_edge.export.graphs import ClipGraph, StreamGraph
@@ -27,9 +28,7 @@ from effvit_edge.export.rules import IR_VERSION, OPSET, check_rules
 from effvit_edge.export.samples import render_samples
 from effvit_edge.export.verify import (
     FP32_LIMIT,
-    Comparison,
     check_gate,
-    compare,
     onnx_logits,
     parent_logits,
 )

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from effvit_edge.core.card import LabelGroup, Preprocess
+from effvit_edge.core.card import Preprocess
+from effvit_edge.core.comparison import Comparison, Logits
 from effvit_edge.core.errors import EdgeError, GateFailure
 from effvit_edge.core.optional import require
 from effvit_edge.export.samples import Clips
 from effvit_edge.nn import EfficientViT, EfficientViT3d
 from effvit_edge.runtime.onnxrt import ONLY_FATAL
 
-Logits = npt.NDArray[np.float32]
-
 FP32_LIMIT = 1e-4
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How far one artifact's logits are from its parent's."""
-
-    max_abs: float
-    mean_abs: float
-    cosine: float
-    """The least over all answers."""
-    top1_agreement: float
-    """Share of answers whose best label is the parent's, over all label groups."""
-    answers: int
 
 
 def parent_logits(model: EfficientViT, spec: Preprocess, clips: Clips, *, stream: bool) -> Logits:
@@ -111,26 +94,6 @@ def _run_stream(session: Any, frames: Clips) -> Logits:
         state = dict(zip(state, after, strict=True))
         answers.append(logits)
     return np.stack(answers)
-
-
-def compare(parent: Logits, child: Logits, groups: Sequence[LabelGroup]) -> Comparison:
-    """Compare logits ``(..., classes)``, group of labels by group of labels."""
-    a, b = (x.reshape(-1, x.shape[-1]).astype(np.float64) for x in (parent, child))
-    difference = np.abs(a - b)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosines = (a * b).sum(1) / np.maximum(norms, np.finfo(np.float64).tiny)
-    borders = np.cumsum([len(group.labels) for group in groups])[:-1]
-    same = [
-        p.argmax(1) == c.argmax(1)
-        for p, c in zip(np.split(a, borders, 1), np.split(b, borders, 1), strict=True)
-    ]
-    return Comparison(
-        max_abs=float(difference.max()),
-        mean_abs=float(difference.mean()),
-        cosine=float(cosines.min()),
-        top1_agreement=float(np.mean(same)),
-        answers=len(a),
-    )
 
 
 def check_gate(comparison: Comparison, limit: float, what: str) -> None:
