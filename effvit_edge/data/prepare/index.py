@@ -56,19 +56,28 @@ def read_index(path: Path, *, broken_off: bool = False) -> list[Entry]:
 def find_entry(index: Path, name: str) -> Entry:
     """The entry of a prepared segment.
 
-    The index is read once by a process, and again when it has changed.
-
     Raises:
         InputError: no such index or segment.
+    """
+    entry = entries_by_name(index).get(name)
+    if entry is None:
+        raise InputError(f"{index} has no segment {name}.")
+    return entry
+
+
+def entries_by_name(index: Path) -> dict[str, Entry]:
+    """All entries of an index, which a process reads once, and again when it has changed.
+
+    Processes that are forked afterwards share what was read.
+
+    Raises:
+        InputError: no such index, or a line of it is damaged.
     """
     try:
         found = index.stat()
     except OSError as error:
         raise InputError(f"{index} cannot be read: {error.strerror}.") from error
-    entry = _by_name(index, found.st_mtime_ns, found.st_size).get(name)
-    if entry is None:
-        raise InputError(f"{index} has no segment {name}.")
-    return entry
+    return _by_name(index, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=4)

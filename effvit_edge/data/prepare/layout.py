@@ -50,7 +50,7 @@ class Form:
     jpeg_quality: int = 90
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """What a segment was made from, as it was then."""
 
@@ -59,7 +59,7 @@ class SourceFile:
     mtime_ns: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the index: where a segment lies, or why it could not be prepared."""
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import sha256_file
-from effvit_edge.data.prepare.index import index_path, read_index
+from effvit_edge.data.prepare.index import entries_by_name, index_path
 from effvit_edge.data.prepare.manifest import Manifest, load_manifest
 from effvit_edge.data.segments import PreparedShards, Segment, SegmentList
 from effvit_edge.data.sets.base import SetCard, Source
@@ -40,7 +40,7 @@ def parse(source: Source, options: PreparedOptions) -> SegmentList:
         )
     segments = tuple(
         Segment(entry.name, source.root / entry.shard, entry.targets, entry.start_s, entry.end_s)
-        for entry in read_index(index)
+        for entry in entries_by_name(index).values()
         if entry.failure is None
     )
     return SegmentList(

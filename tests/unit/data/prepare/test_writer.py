@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -23,13 +24,15 @@ def prepared(number: int) -> Prepared:
     """Something of a size of its own; every fifth failed."""
     entry = Entry(number, f"segment {number}", (number,), 0.0, None, None)
     if number % 5 == 3:
-        return Prepared(Entry(**{**vars(entry), "failure": "It is rotten."}), b"")
+        return Prepared(dataclasses.replace(entry, failure="It is rotten."), b"")
     content, starts = tar_bytes(
         (Member(f"{number:09d}.bin", bytes([number]) * (700 * number + 1)),)
     )
     digest = hashlib.sha256(content).hexdigest()
-    placed = {"bytes": len(content), "sha256": digest, "pictures": (starts[0], 700 * number + 1)}
-    return Prepared(Entry(**{**vars(entry), **placed}), content)
+    placed = dataclasses.replace(
+        entry, bytes=len(content), sha256=digest, pictures=(starts[0], 700 * number + 1)
+    )
+    return Prepared(placed, content)
 
 
 def write(folder: Path, count: int = 9, stop: int | None = None) -> None:
