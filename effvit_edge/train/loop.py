@@ -17,11 +17,11 @@ from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.files import atomic_path
 from effvit_edge.data.failures import describe_failures
-from effvit_edge.data.loader import batches
+from effvit_edge.data.loader import batches, worker_deaths
 from effvit_edge.train.average import AveragedWeights
 from effvit_edge.train.build import build_card, build_model, check_model, choose_device
 from effvit_edge.train.checkpoint import save_model
-from effvit_edge.train.datasets import build_data
+from effvit_edge.train.datasets import build_data, data_notes
 from effvit_edge.train.diagnose import FILE, diagnose, write_findings
 from effvit_edge.train.distributed import Group
 from effvit_edge.train.eta import RunPlan
@@ -132,7 +132,7 @@ class Trainer:
             rank=self.group.rank,
             world=self.group.world,
         )
-        with stop_requests() as stop, self._recorder() as recorder:
+        with worker_deaths(), stop_requests() as stop, self._recorder() as recorder:
             self._introduce(recorder)
             if self.step == 0:  # so that there is one to go back to, whatever happens
                 self._save("last", recorder)
@@ -195,8 +195,8 @@ class Trainer:
         if self.start is not None:
             recorder.note({"start": self.start.summary()})
             recorder.say(self.start.sentence())
-        for warning in self.warnings:
-            recorder.say(warning)
+        for sentence in (*self.warnings, *data_notes(self.recipe, self.clips)):
+            recorder.say(sentence)
         self._tell_failures(recorder)
 
     def _tell_failures(self, recorder: Recording) -> None:
