@@ -18,6 +18,7 @@ SMALL = (
     "optim={lr: 0.003, batch_size: 2, steps: 2}",
     "speed.workers=0",
     "eval.every=0",
+    "output.tensorboard=false",
 )
 
 

@@ -81,7 +81,7 @@ def entries(files: dict[str, bytes]) -> list[Entry]:
         return read_index(path)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(stop=st.integers(0, 9), data=st.data())
 def test_broken_off_anywhere_and_given_again_it_ends_the_same(
     uninterrupted: dict[str, bytes], stop: int, data: st.DataObject
