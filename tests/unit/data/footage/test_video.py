@@ -256,3 +256,26 @@ def test_training_sees_the_frames_that_serving_sees(test_data: Path, name: str, 
     # What a decoder makes up after a fault depends on its threads.
     assert all(same) or (lost == 1 and all(same[:28]))
     assert footage.losses.frames == served.losses.frames == lost
+
+
+@pytest.mark.parametrize("number", [24, 25])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_damage_where_a_seek_ends_is_as_damage_on_the_way(
+    tmp_path: Path, number: int, share: float
+) -> None:
+    """The key frame gone to, 24, or the frame after it is not what it was."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    frames = [np.kron(coarse_frame, np.ones((8, 8, 1), np.uint8)) for coarse_frame in noise]
+    path = write_video(tmp_path / "a.mp4", frames)  # a key frame every 12
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    damaged = packets[number]
+    kept = damaged.size - round(share * (damaged.size - 8))
+    content[damaged.pos + kept : damaged.pos + damaged.size] = b"\xff" * (damaged.size - kept)
+    path.write_bytes(content)
+    times, decoded = decode_all(path)
+    assert len(decoded) < 40 or not np.array_equal(decoded[number], coarse(frames[number]))
+    for moment in (0.93, 0.97, 1.01, 1.2):
+        (found,) = footage_of(path).frames_at([moment])
+        assert np.array_equal(coarse(found), decoded[int(np.abs(times - moment).argmin())])
