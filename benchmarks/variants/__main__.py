@@ -17,7 +17,6 @@ from effvit_edge.core.files import atomic_path
 from effvit_edge.nn.efficientvit.presets import PRESETS
 from effvit_edge.train.precision import Kind
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 PRECISIONS: tuple[Kind, ...] = ("fp32", "bf16")
 
 
@@ -28,7 +27,7 @@ PRECISIONS: tuple[Kind, ...] = ("fp32", "bf16")
 @click.option("--frames", default=4, show_default=True)
 @click.option("--batch", default=CLASSES, show_default=True)
 @click.option("--threads", default=1, show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="JSON file.")
 def main(
     variants: tuple[str, ...],
     steps: int,
@@ -36,11 +35,10 @@ def main(
     frames: int,
     batch: int,
     threads: int,
-    output: Path | None,
+    output: Path,
 ) -> None:
     """Take STEPS on one fixed batch with each network, causal and centred, and tell the losses."""
     torch.set_num_threads(threads)
-    output = output or RESULTS / f"{datetime.date.today().isoformat()}-variants.json"
     runs: list[Run] = []
     for variant, causal, precision in itertools.product(
         variants or tuple(PRESETS), (False, True), PRECISIONS

@@ -1,4 +1,4 @@
-"""Every network trains, in float32 and under bfloat16: the loss falls and all stays finite."""
+"""Every network trains, in every number format: the loss falls and all stays finite."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from effvit_edge.train.precision import Kind
     [
         ("b0", True, "bf16"),
         ("b0", False, "fp32"),
+        ("b0", True, "fp16"),
         ("b1", True, "fp32"),
         ("b1", False, "bf16"),
         ("l1", True, "bf16"),
         pytest.param("l1", False, "fp32", marks=pytest.mark.slow),
     ],
 )
-def test_variants_learn_a_batch_in_eight_steps(
-    variant: str, causal: bool, precision: Kind
-) -> None:
+def test_variants_learn_a_batch_in_eight_steps(variant: str, causal: bool, precision: Kind) -> None:
     run = train(Setting(variant, causal, precision, size=32, steps=8, head_widths=(64, 64)))
     assert len(run.losses) == 8
     assert run.learnt, (run.losses, run.not_finite)
