@@ -125,6 +125,12 @@ def test_eight_gpus_share_a_batch_without_remainder(path: Path) -> None:
     assert optim.batch_size // (8 * optim.accumulate) >= 8  # clips that a norm sees at once
 
 
+@pytest.mark.parametrize("path", PUBLISHED, ids=_id)
+def test_large_sets_are_not_decoded_into_memory_before_the_first_step(path: Path) -> None:
+    data = load_recipe(path).data
+    assert isinstance(data, VideosData) and data.cache_gb == 0
+
+
 def test_a_recipe_holds_only_what_differs_from_the_one_it_extends(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     write(tmp_path)
