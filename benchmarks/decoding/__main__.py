@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import statistics
 import time
@@ -51,7 +52,7 @@ def read_from_start(path: Path, times: Sequence[float]) -> list[Frames]:
 
 def read_torchcodec(path: Path, times: Sequence[float], *, seek_mode: str) -> list[Frames]:
     """One batch call of torchcodec with one thread, frames laid out as those of PyAV."""
-    decoders = require("torchcodec.decoders", "train")
+    decoders = importlib.import_module("torchcodec.decoders")  # not a dependency, see the README
     decoder = decoders.VideoDecoder(
         str(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode=seek_mode
     )
