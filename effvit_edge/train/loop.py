@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,8 @@ class Trainer:
             self._introduce(recorder)
             if self.step == 0:  # so that there is one to go back to, whatever happens
                 self._save("last", recorder)
+            # Workers are forked with the first batch, and before an evaluation has threads.
+            loader = chain(list(islice(loader, 1)), loader)
             with self._evaluation_mode() as scorer:
                 recorder.rehearse(scorer, self._share())
             recorder.start()
