@@ -53,7 +53,11 @@ CASES = {
     "motion, evaluated often": Case(
         "models/demo.yaml", (*MOTION, "optim.steps=250", "eval.every=50")
     ),
-    "yoga6, evaluated every 100 steps": Case("models/yoga6.yaml", ("eval.every=100",), True),
+    "yoga6, evaluated often": Case(
+        "models/yoga6.yaml",
+        ("optim.steps=150", "optim.warmup_steps=15", "optim.batch_size=8", "eval.every=50"),
+        needs_data=True,
+    ),
 }
 
 
@@ -97,12 +101,15 @@ def run_case(case: Case, folder: Path, data: Path | None, clock: Clock) -> dict[
     help="The folder that holds yoga6/.",
 )
 @click.option("--clock", "clock_name", type=click.Choice(["wall", "cpu"]), default="wall")
+@click.option("--only", type=click.Choice(list(CASES)), multiple=True, help="All else.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="JSON file.")
-def main(data: Path | None, clock_name: str, output: Path) -> None:
+def main(data: Path | None, clock_name: str, only: tuple[str, ...], output: Path) -> None:
     """Train short runs and judge what they said about the time left."""
     clock: Clock = ProcessorClock() if clock_name == "cpu" else MonotonicClock()
     load_before, runs = os.getloadavg(), {}
     for name, case in CASES.items():
+        if only and name not in only:
+            continue
         if case.needs_data and data is None:
             print(f"{name}: left out, no --data")
             continue
