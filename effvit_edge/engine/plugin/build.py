@@ -75,7 +75,7 @@ def source_hash(*folders: Path) -> str:
     """Twelve hexadecimal digits that change with the sources; of the kernels by default."""
     digest = hashlib.sha256()
     for folder in folders or (KERNELS,):
-        for path in sorted(folder.iterdir()):
+        for path in sorted(path for path in folder.iterdir() if path.is_file()):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

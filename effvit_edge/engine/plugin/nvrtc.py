@@ -26,6 +26,7 @@ from effvit_edge.engine.plugin.resources import KernelResources, read_report
 _SOURCE = "kernels.cu"
 _HEADERS = ("attention.h", "launch.h", "portable.h")
 _SONAMES = ("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so")
+_BUILTINS = "libnvrtc-builtins.so.*"
 _CUDA_NVRTC = "/usr/local/cuda/lib64/libnvrtc.so"
 
 
@@ -116,6 +117,8 @@ def build_nvrtc(folder: Path, architectures: Sequence[int] = ARCHITECTURES) -> B
 def _load() -> Any:
     for name in (*_wheel_libraries(), *_SONAMES, _CUDA_NVRTC):
         try:
+            for builtins in _builtins(Path(name)):
+                ctypes.CDLL(str(builtins))  # which the wheel of CUDA 13 does not find by itself
             return ctypes.CDLL(name)
         except OSError:
             continue
@@ -131,6 +134,11 @@ def _wheel_libraries() -> Iterator[str]:
     for root in spec.submodule_search_locations or () if spec else ():
         found = (p for p in Path(root).glob("*/lib/libnvrtc.so.*") if _is_versioned(p.name))
         yield from sorted((str(path) for path in found), reverse=True)
+
+
+def _builtins(library: Path) -> Sequence[Path]:
+    """What lies beside a library that is named with its folder."""
+    return sorted(library.parent.glob(_BUILTINS)) if library.is_absolute() else ()
 
 
 def _is_versioned(name: str) -> bool:

@@ -1,0 +1,226 @@
+"""From an ONNX file to an engine for this device: found, or built, checked and then named."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from effvit_edge import __version__
+from effvit_edge.core.comparison import Comparison
+from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.core.files import atomic_path, sha256_file
+from effvit_edge.core.onnx_header import read_onnx_header
+from effvit_edge.engine.cache import (
+    engines_folder,
+    find_built,
+    is_built,
+    place_for,
+    plan_name,
+    timings_path,
+    user_folder,
+)
+from effvit_edge.engine.check import LIMITS, Limits, check_session, verify_path
+from effvit_edge.engine.open import open_engine
+from effvit_edge.engine.options import EngineOptions
+from effvit_edge.engine.power import power_mode
+from effvit_edge.engine.process import Progress, Worker, no_progress, run_worker
+from effvit_edge.engine.request import BuildRequest
+from effvit_edge.engine.target import Machine, Target, look_at_machine, look_at_source
+from effvit_edge.runtime.base import Session
+from effvit_edge.runtime.kinds import PLAN_SUFFIXES
+from effvit_edge.runtime.sidecar import PlanSidecar, read_sidecar, sidecar_path
+
+OpenPlan = Callable[[Path, PlanSidecar], Session]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """An engine that is ready, and how it came to be."""
+
+    path: Path
+    sidecar: PlanSidecar
+    built: bool
+    """False for one that was found."""
+    comparison: Comparison | None
+    """With the parent; None for one that was found, or that could not be checked."""
+    limits: Limits
+    notes: tuple[str, ...]
+    """What is otherwise than asked for, in sentences."""
+
+
+def build_engine(
+    onnx: Path,
+    output: Path | None = None,
+    options: EngineOptions | None = None,
+    *,
+    rebuild: bool = False,
+    limits: Limits | None = None,
+    progress: Progress = no_progress,
+    look: Callable[[], Machine] | None = None,
+    work: Worker = run_worker,
+    open_plan: OpenPlan | None = None,
+) -> BuildReport:
+    """Find the engine of an ONNX file, or build it; all of it gets its name, or nothing.
+
+    Args:
+        onnx: written by the export command.
+        output: ``NAME.plan``; by default a name of its own in the cache. In a folder that cannot
+            be written the user's own is taken, and the report says so.
+        options: of the builder.
+        rebuild: build although there is one.
+        limits: of the gate; by the card's precision by default.
+        progress: told how the build goes.
+        look: tells the machine's TensorRT and device.
+        work: builds.
+        open_plan: opens what was built, for the gate.
+
+    Raises:
+        InputError: the file cannot become an engine, or the output's name is none.
+        EnvironmentFault: TensorRT, a device or the plugin is missing.
+        GateFailure: the engine answers otherwise than its parent.
+        EdgeError: the build failed; the message says how.
+    """
+    options = options or EngineOptions()
+    if output is not None:
+        check_plan_name(output)
+    source = look_at_source(onnx)
+    machine = look() if look else look_at_machine(options.flavour)
+    target = Target(source, machine, options)
+    limits = limits or LIMITS[source.card.precision]
+    path, note = place_for(output or engines_folder() / plan_name(target))
+    notes = [note] if note else []
+    if not rebuild and _provide(path, target):
+        return BuildReport(path, read_sidecar(path), False, None, limits, tuple(notes))
+    with _two_files(path) as (plan, sidecar_file):
+        sidecar = _build(target, plan, progress, work)
+        reason = _why_unchecked(target)
+        comparison = None
+        if reason:
+            notes.append(f"The engine was not compared with its parent: {reason}.")
+        else:
+            with (open_plan or _open)(plan, sidecar) as session:
+                comparison = check_session(session, verify_path(onnx), limits, path.name)
+            gate = {**dataclasses.asdict(comparison), **dataclasses.asdict(limits)}
+            sidecar = dataclasses.replace(sidecar, gate=gate)
+        sidecar_file.write_text(sidecar.to_json(), encoding="utf-8")
+    return BuildReport(path, sidecar, True, comparison, limits, tuple(notes))
+
+
+def find_engine(onnx: Path, options: EngineOptions | None = None) -> Path | None:
+    """The engine of an ONNX file in the cache, if it was built here before.
+
+    Raises:
+        InputError: the file cannot become an engine.
+        EnvironmentFault: TensorRT or a device is missing.
+    """
+    options = options or EngineOptions()
+    target = Target(look_at_source(onnx), look_at_machine(options.flavour), options)
+    return find_built(target, [engines_folder(), user_folder()])
+
+
+def check_plan_name(output: Path) -> None:
+    """Find out whether an engine may have this name, before anything costly.
+
+    Raises:
+        InputError: it may not.
+    """
+    if output.is_dir():
+        raise InputError(f"The output {output} is a folder; give the name of a file.")
+    if output.suffix not in PLAN_SUFFIXES:
+        raise InputError(f"An engine must be named like model.plan, got {output}.")
+
+
+def _provide(path: Path, target: Target) -> bool:
+    """See to it that an engine of the same inputs lies at the path, if there is one anywhere."""
+    if is_built(path, target):
+        return True
+    found = find_built(target, [path.parent, engines_folder(), user_folder()])
+    if found is None:
+        return False
+    with _two_files(path) as (plan, sidecar):
+        shutil.copyfile(found, plan)
+        shutil.copyfile(sidecar_path(found), sidecar)
+    return True
+
+
+def _build(target: Target, plan: Path, progress: Progress, work: Worker) -> PlanSidecar:
+    timings = timings_path(target)
+    request = BuildRequest(
+        onnx=str(target.source.path),
+        plan=str(plan),
+        options=target.options,
+        timings=None if timings is None else str(timings),
+        plugin=target.source.plugin is not None,
+    )
+    started = time.monotonic()
+    work(request, target.machine.builder, progress)
+    seconds = time.monotonic() - started
+    return _describe(target, plan, seconds)
+
+
+def _describe(target: Target, plan: Path, seconds: float) -> PlanSidecar:
+    source, machine = target.source, target.machine
+    card = dataclasses.replace(source.card, parent_sha256=source.sha256)
+    return PlanSidecar(
+        card=card,
+        plan_sha256=sha256_file(plan),
+        plan_bytes=plan.stat().st_size,
+        onnx_name=source.path.name,
+        onnx_sha256=source.sha256,
+        flavour=machine.flavour,
+        tensorrt=machine.tensorrt,
+        device=machine.device,
+        system=machine.system,
+        options=dataclasses.asdict(target.options),
+        plugin=source.plugin,
+        key=target.key,
+        power_mode=power_mode(),
+        built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        build_seconds=round(seconds, 3),
+        gate=None,
+        effvit_edge=__version__,
+    )
+
+
+def _why_unchecked(target: Target) -> str:
+    """Why an engine cannot be held to its parent here; empty where it can."""
+    if target.machine.device is None:
+        return "there is no device to run it on"
+    verify = verify_path(target.source.path)
+    if not verify.is_file():
+        return f"{verify} is missing, which the export writes beside the ONNX file"
+    if _is_batched(target):
+        return "it takes several streams at once, and a session takes one"
+    return ""
+
+
+def _is_batched(target: Target) -> bool:
+    card = target.source.card
+    rank = 4 if card.mode == "clip" else 3
+    image = next(t for t in read_onnx_header(target.source.path).inputs if t.dtype == "uint8")
+    return len(image.shape) > rank
+
+
+def _open(plan: Path, sidecar: PlanSidecar) -> Session:
+    return open_engine(plan, sidecar=sidecar)
+
+
+@contextlib.contextmanager
+def _two_files(path: Path) -> Iterator[tuple[Path, Path]]:
+    """A plan and its sidecar, both or neither; a crash between the two names is seen on opening.
+
+    Raises:
+        EdgeError: the disk is full, or refuses in another way.
+    """
+    try:
+        with atomic_path(sidecar_path(path)) as sidecar, atomic_path(path) as plan:
+            yield plan, sidecar
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise EdgeError(f"The engine {path} could not be written: {reason}.") from error
