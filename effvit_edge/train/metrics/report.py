@@ -58,8 +58,9 @@ class Report:
             scores, truths = softmax(own), targets[:, index]
             tally.add(name, scores, truths, per_frame=per_frame)
             found = tally.answer(scores, truths, per_frame=per_frame)
-            for part in self._marginals.get(index, ()) if found else ():
-                part.add(name, *found)
+            if found is not None:
+                for part in self._marginals.get(index, ()):
+                    part.add(name, *found)
 
     def merge(self, other: Report) -> None:
         """Add what another report of the same groups has scored."""
