@@ -52,6 +52,7 @@ _STANDARD_OUTPUT = "-"
     show_default=True,
     help="What runs the model.",
 )
+@click.option("--rebuild", is_flag=True, help="Build the TensorRT engine anew.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model.")
 @click.option(
     "--stride",
@@ -76,6 +77,7 @@ def command(
     video: str | None,
     no_video: bool,
     provider: str,
+    rebuild: bool,
     threads: int | None,
     stride: int | None,
     topk: int,
@@ -99,8 +101,8 @@ def command(
         raise click.UsageError("--video and --no-video exclude each other.")
     if as_json and jsonl == _STANDARD_OUTPUT:
         raise click.UsageError("--json and --jsonl - cannot both have standard output.")
+    from effvit_edge.cli.session import open_model
     from effvit_edge.live import Labeller, Outputs, label_sources
-    from effvit_edge.runtime import open_session
     from effvit_edge.sinks import ReaderGone
     from effvit_edge.sources import list_sources
 
@@ -112,7 +114,7 @@ def command(
     written = [] if jsonl == _STANDARD_OUTPUT else [_jsonl_path(source, refs, jsonl)]
     _check_outputs(refs, model_path, [*(videos or {}).values(), *written])
     several = Path(source).is_dir()
-    with open_session(model_path, provider, threads) as session:
+    with open_model(model_path, provider, threads, rebuild=rebuild) as session:
         labeller = Labeller(session, topk, stride)
         outputs = Outputs(records, None if videos is None else lambda ref: videos[ref.uri])
         headline = model_line(model_path, session, in_full=_is_given("provider"))
@@ -138,7 +140,6 @@ def require_parts() -> None:
     """
     require("cv2", "video")
     require("av", "video")
-    require("onnxruntime", "ort")
 
 
 def find_model(given: str | None) -> Path:

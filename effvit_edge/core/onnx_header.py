@@ -6,6 +6,7 @@ the fields of ``ModelProto`` and its parts in onnx.proto3. Weights are counted, 
 
 from __future__ import annotations
 
+import dataclasses
 import mmap
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,8 @@ class OnnxHeader:
     """How many nodes of each operator, most frequent first."""
     weight_elements: Mapping[str, int]
     """How many elements the graph's constants have, by type."""
+    functions: frozenset[str] = frozenset()
+    """Operators whose body the file brings along, as they are named in ``ops``."""
 
 
 def read_onnx_header(path: Path) -> OnnxHeader:
@@ -79,6 +82,7 @@ def _read_model(data: memoryview) -> OnnxHeader:
     ir_version, graph = 0, memoryview(b"")
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
+    functions = set()
     for field, value in _fields(data):
         if field == 1:
             ir_version = _number(value)
@@ -90,9 +94,13 @@ def _read_model(data: memoryview) -> OnnxHeader:
         elif field == 14:
             entry = dict(_fields(_part(value)))
             metadata[_text(entry.get(1))] = _text(entry.get(2))
+        elif field == 25:
+            entry = dict(_fields(_part(value)))
+            functions.add(f"{_text(entry.get(10))}::{_text(entry.get(1))}")
     if not ir_version or not graph:
         raise ValueError("it has no graph")
-    return _with_graph(graph, ir_version, opsets, metadata)
+    header = _with_graph(graph, ir_version, opsets, metadata)
+    return dataclasses.replace(header, functions=frozenset(functions))
 
 
 def _with_graph(

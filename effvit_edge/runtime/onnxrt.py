@@ -62,24 +62,26 @@ class OnnxSession(CheckedSession):
         return results
 
 
-def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
+def open_onnx(path: Path, provider: str, threads: int, tried: str = "") -> OnnxSession:
     """Load an ONNX file and check it against its card.
 
     Args:
         path: an ONNX file written by the export command.
         provider: ``cpu``, ``cuda`` or ``auto`` (CUDA where it works, else the CPU).
         threads: for one operator, on the CPU.
+        tried: for the report: what was tried before, and why it does not work.
 
     Raises:
         InputError: not an ONNX file, no card in it, or a graph that does not fit the card.
         EnvironmentFault: ONNX Runtime is absent, or ``cuda`` was asked for and does not work.
     """
     ort = require("onnxruntime", "ort")
+    before = f" ({tried})" if tried else ""
     fallback = ""
     if provider != "cpu":
         session, refusal = _start_cuda(ort, path, threads)
         if session is not None:
-            return _checked(session, path, f"ONNX Runtime {ort.__version__} on CUDA")
+            return _checked(session, path, f"ONNX Runtime {ort.__version__} on CUDA{before}")
         if provider == "cuda":
             raise EnvironmentFault(
                 f"CUDA was asked for and cannot be used: {refusal}. "
@@ -88,7 +90,8 @@ def open_onnx(path: Path, provider: str, threads: int) -> OnnxSession:
         fallback = _fallback(refusal)
     session = _create(ort, path, [_CPU], threads)
     plural = "" if threads == 1 else "s"
-    report = f"ONNX Runtime {ort.__version__} on the CPU, {threads} thread{plural}{fallback}"
+    cpu = f"ONNX Runtime {ort.__version__} on the CPU, {threads} thread{plural}"
+    report = f"{cpu}{before}{fallback}"
     return _checked(session, path, report)
 
 

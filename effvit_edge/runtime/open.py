@@ -7,28 +7,35 @@ from pathlib import Path
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.runtime.base import Session
+from effvit_edge.runtime.kinds import is_plan
 from effvit_edge.runtime.onnxrt import open_onnx
+from effvit_edge.runtime.trt import open_plan
 
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 _MAX_DEFAULT_THREADS = 4
-_ENGINE_SUFFIXES = (".plan", ".engine")
 
 
 def open_session(
-    path: str | os.PathLike[str], provider: str = "auto", threads: int | None = None
+    path: str | os.PathLike[str],
+    provider: str = "auto",
+    threads: int | None = None,
+    *,
+    tried: str = "",
 ) -> Session:
     """Load a model and make it ready to answer.
 
     Args:
-        path: an ONNX file written by the export command.
+        path: an ONNX file or an engine written by the export command.
         provider: ``cpu``, ``cuda``, ``tensorrt``, or ``auto``: the fastest that works here, any
             fall back being told in ``session.provider_report``.
         threads: of the CPU for one operator; by default half of those this process may use, at
             most 4, so that decoding and encoding have the rest.
+        tried: for the report: what was tried before, and why it does not work.
 
     Raises:
         InputError: the file is missing, is no model of this package, or does not fit the provider.
         EnvironmentFault: the provider was named and does not work here.
+        IncompatibleArtifact: the engine was built for another device or version.
     """
     path = Path(path)
     if provider not in PROVIDERS:
@@ -36,12 +43,19 @@ def open_session(
     if threads is not None and threads < 1:
         raise InputError(f"The number of threads must be at least 1, got {threads}.")
     _check_file(path)
+    if is_plan(path):
+        if provider not in ("auto", "tensorrt"):
+            raise InputError(
+                f"{path} is a TensorRT engine, which {provider} does not run. Use --provider "
+                "auto or tensorrt, or give the ONNX file it was built from."
+            )
+        return open_plan(path)
     if provider == "tensorrt":
         raise InputError(
-            f"TensorRT runs an engine, and {path.name} is an ONNX file. "
-            "This version does not build engines yet: use --provider auto, cuda or cpu."
+            f"TensorRT runs an engine, and {path.name} is an ONNX file. Build one of it: "
+            f"effvit-edge export {path} --format engine."
         )
-    return open_onnx(path, provider, threads or default_threads())
+    return open_onnx(path, provider, threads or default_threads(), tried)
 
 
 def default_threads() -> int:
@@ -56,13 +70,8 @@ def default_threads() -> int:
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(
-            f"{path} is a folder. Give an ONNX file; a checkpoint becomes one with: "
+            f"{path} is a folder. Give an ONNX file or an engine; a checkpoint becomes one with: "
             f"effvit-edge export {path} -o model.onnx."
         )
     if not path.is_file():
         raise InputError(f"There is no model at {path}.")
-    if path.suffix in _ENGINE_SUFFIXES:
-        raise InputError(
-            f"{path.name} is a TensorRT engine, which this version does not run yet. "
-            "Give the ONNX file it was built from."
-        )

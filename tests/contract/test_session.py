@@ -1,4 +1,4 @@
-"""What every session promises, over the fake and ONNX Runtime."""
+"""What every session promises: the fake, ONNX Runtime, and TensorRT's over a fake TensorRT."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from effvit_edge.core.card import Mode
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.runtime import FakeSession, Session, open_session
+from tests.engines import open_fake, write_engine
 from tests.tiny_models import SIDE, WINDOW, brightness_logits, tiny_card, write_model
 
 Open = Callable[[Mode], Session]
@@ -23,11 +24,13 @@ def _mean_colour_logits(frames: np.ndarray) -> np.ndarray:
     return brightness_logits(weights @ colours)
 
 
-@pytest.fixture(params=["fake", "onnxruntime cpu"])
+@pytest.fixture(params=["fake", "onnxruntime cpu", "tensorrt"])
 def open_model(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     def opened(mode: Mode) -> Session:
         if request.param == "fake":
             return FakeSession(tiny_card(mode), _mean_colour_logits)
+        if request.param == "tensorrt":
+            return open_fake(write_engine(tmp_path, mode))
         path = write_model(tmp_path / f"{mode}.onnx", tiny_card(mode))
         return open_session(path, provider="cpu")
 

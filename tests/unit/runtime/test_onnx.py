@@ -183,12 +183,5 @@ def test_a_cuda_that_does_not_start_is_told(
         open_session(path, "cuda")
 
 
-def test_an_engine_is_not_run_yet(tmp_path: Path) -> None:
-    engine = tmp_path / "m.plan"
-    engine.write_bytes(b"plan")
-    with pytest.raises(InputError, match="TensorRT engine"):
-        open_session(engine)
-
-
 def test_default_threads_leave_room_for_decoding() -> None:
     assert 1 <= default_threads() <= 4

@@ -1,0 +1,166 @@
+"""Opening the model a command was given: an engine is found or built first, where one is to run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from effvit_edge.core.errors import EdgeError, InputError
+
+if TYPE_CHECKING:
+    from effvit_edge.engine import BuildReport, EngineOptions
+    from effvit_edge.engine.process import Progress
+    from effvit_edge.runtime import Session
+
+
+def open_model(
+    path: Path, provider: str = "auto", threads: int | None = None, *, rebuild: bool = False
+) -> Session:
+    """A session for an ONNX file or an engine.
+
+    An ONNX file with ``tensorrt`` becomes an engine, kept for the next time. With ``auto`` it does
+    where an engine of it is built already, or where nothing else could run it; a build takes
+    minutes, and is not begun unasked.
+
+    Args:
+        path: the ONNX file or the plan.
+        provider: see ``runtime.open_session``.
+        threads: of the CPU.
+        rebuild: build the engine anew; a plan's from the ONNX file beside it.
+
+    Raises:
+        EdgeError: see ``runtime.open_session`` and ``engine.build_engine``.
+    """
+    from effvit_edge.engine import open_engine
+    from effvit_edge.runtime import open_session
+    from effvit_edge.runtime.kinds import is_plan
+
+    if not path.is_file():
+        return open_session(path, provider, threads)  # which says what is there instead
+    if is_plan(path):
+        if provider not in ("auto", "tensorrt"):
+            return open_session(path, provider, threads)  # which refuses it
+        if rebuild:
+            build_with_progress(_source_of(path), path, rebuild=True)
+        return open_engine(path)
+    if provider == "tensorrt" or rebuild:
+        if provider not in ("auto", "tensorrt"):
+            raise InputError(f"--rebuild is for TensorRT engines, and --provider is {provider}.")
+        return open_engine(build_with_progress(path, rebuild=rebuild).path)
+    if provider == "auto" and find_spec("tensorrt") is not None:
+        return _open_best(path, threads)
+    return open_session(path, provider, threads)
+
+
+def build_with_progress(
+    onnx: Path,
+    output: Path | None = None,
+    options: EngineOptions | None = None,
+    *,
+    rebuild: bool = False,
+) -> BuildReport:
+    """Find or build an engine, showing how it goes on standard error.
+
+    Raises:
+        EdgeError: see ``engine.build_engine``.
+    """
+    from effvit_edge.engine import build_engine
+
+    with _progress(onnx.name) as progress:
+        report = build_engine(onnx, output, options, rebuild=rebuild, progress=progress)
+    for line in engine_lines(report):
+        click.echo(line, err=True)
+    return report
+
+
+def engine_lines(report: BuildReport) -> list[str]:
+    """What was built and how close it is, for people."""
+    sidecar = report.sidecar
+    size = f"{sidecar.plan_bytes / 1e6:.1f} MB"
+    lines = []
+    if report.built:
+        lines.append(f"  engine {report.path}, {size}, built in {sidecar.build_seconds:.0f} s")
+    gate = report.comparison
+    if gate is not None:
+        lines.append(
+            f"  gate   {gate.answers} answers against the parent's: max difference "
+            f"{gate.max_abs:.1e} (limit {report.limits.relative:.0%} of the largest logit), mean "
+            f"{gate.mean_abs:.1e}, cosine {gate.cosine:.6f}, same label {gate.top1_agreement:.0%}"
+        )
+    return [*lines, *(f"  note   {note}" for note in report.notes)]
+
+
+def _open_best(path: Path, threads: int | None) -> Session:
+    """With TensorRT here: its engine where one is built, else ONNX Runtime and why."""
+    from effvit_edge.engine import find_engine, open_engine
+    from effvit_edge.runtime import open_session
+
+    try:
+        plan = find_engine(path)
+        if plan is None and find_spec("onnxruntime") is None:
+            plan = build_with_progress(path).path
+        if plan is not None:
+            return open_engine(plan)
+        tried = "no engine of this file is built, --provider tensorrt builds one"
+    except EdgeError as error:
+        tried = str(error).rstrip(".")
+    return open_session(path, "auto", threads, tried=f"not TensorRT: {tried}")
+
+
+def _source_of(plan: Path) -> Path:
+    """The ONNX file an engine was built of, which must lie beside it."""
+    from effvit_edge.core.files import sha256_file
+    from effvit_edge.runtime.sidecar import read_sidecar
+
+    try:
+        sidecar = read_sidecar(plan)
+    except InputError:  # the reason to rebuild, perhaps
+        onnx, digest = plan.with_suffix(".onnx"), None
+    else:
+        onnx, digest = plan.with_name(sidecar.onnx_name), sidecar.onnx_sha256
+    if not onnx.is_file():
+        raise InputError(
+            f"{plan} cannot be built anew: its ONNX file {onnx.name} is not beside it. Copy it "
+            "there, or give that file instead of the engine."
+        )
+    if digest is not None and sha256_file(onnx) != digest:
+        raise InputError(
+            f"{plan} was built of another file than the {onnx.name} beside it. Give the ONNX file "
+            "that you mean instead of the engine."
+        )
+    return onnx
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Progress]:
+    """A bar on a terminal, one line elsewhere; nothing for an engine that is found."""
+    if not sys.stderr.isatty():
+        yield _telling_once(f"Building an engine of {name} for this device")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"engine of {name}", total=100)
+        yield lambda phase, percent: bar.update(
+            task, completed=percent, description=f"engine of {name}: {phase}"
+        )
+
+
+def _telling_once(line: str) -> Progress:
+    told = False
+
+    def tell(phase: str, percent: int) -> None:
+        nonlocal told
+        if not told:
+            click.echo(line, err=True)
+        told = True
+
+    return tell
