@@ -35,15 +35,22 @@ class Fields:
 _FIELD_NAMES = {CLIP_OP: ("eps", "window", "causal", "batch"), STEP_OP: ("eps",)}
 
 
+_registered: list[Any] = []
+"""What the registry of this process points to and does not own; it is never left."""
+
+
 def register_plugins(tensorrt: Any, report: PluginReport) -> Any:
     """Make the operators known to TensorRT: the C++ plugin where there is one, else this one.
+
+    TensorRT's registry belongs to the process and takes a name once, so a second call changes
+    nothing.
 
     Args:
         tensorrt: the module.
         report: what was built, from `look_for_plugin`.
 
     Returns:
-        What must be kept as long as TensorRT may build or run an engine with the operators.
+        The creator of the clip's operator; it need not be kept.
 
     Raises:
         EnvironmentFault: nothing is built, or TensorRT has no registry or refuses the library.
@@ -53,23 +60,30 @@ def register_plugins(tensorrt: Any, report: PluginReport) -> Any:
     registry = tensorrt.get_plugin_registry()
     if registry is None:
         raise EnvironmentFault("TensorRT has no plugin registry here: its libraries do not load.")
-    if report.plugin is None:
-        return register_python_plugins(tensorrt, registry, load_kernels(report))
-    handle = registry.load_library(str(report.plugin))
-    if handle is None:
+    if _find(registry) is None:
+        if report.plugin is None:
+            register_python_plugins(tensorrt, registry, load_kernels(report))
+        else:
+            _registered.append(registry.load_library(str(report.plugin)))
+    found = _find(registry)
+    if found is None:
         raise EnvironmentFault(
-            f"TensorRT does not load the attention plugin {report.plugin}. Build it anew on this "
-            f"device with make plugin."
+            f"{report.reason} TensorRT does not take it. Build it anew on this device with make "
+            f"plugin."
         )
-    return handle
+    return found
 
 
-def register_python_plugins(tensorrt: Any, registry: Any, kernels: Kernels) -> tuple[Any, Any]:
-    """Register creators of this module's plugins; keep what it returns."""
-    creators = tuple(make_creator(tensorrt, name, kernels) for name in (CLIP_OP, STEP_OP))
-    for creator in creators:
+def register_python_plugins(tensorrt: Any, registry: Any, kernels: Kernels) -> None:
+    """Register creators of this module's plugins, for as long as the process lives."""
+    for name in (CLIP_OP, STEP_OP):
+        creator = make_creator(tensorrt, name, kernels)
         registry.register_creator(creator, DOMAIN)
-    return creators
+        _registered.append(creator)
+
+
+def _find(registry: Any) -> Any:
+    return registry.get_creator(CLIP_OP, VERSION, DOMAIN)
 
 
 def make_creator(tensorrt: Any, name: str, kernels: Kernels) -> Any:

@@ -31,13 +31,12 @@ def main() -> None:
         return create(creator, name, fields, phase)
 
     _Creator.create_plugin = tell  # type: ignore[method-assign]
-    kept = register_python_plugins(tensorrt_rtx, registry, SharedLibrary(Path(sys.argv[2])))
+    register_python_plugins(tensorrt_rtx, registry, SharedLibrary(Path(sys.argv[2])))
     logger = tensorrt_rtx.Logger(tensorrt_rtx.Logger.ERROR)
     builder = tensorrt_rtx.Builder(logger)
     network = builder.create_network(0)
     parser = tensorrt_rtx.OnnxParser(network, logger)
     parser.parse(Path(sys.argv[1]).read_bytes())
-    del kept
 
 
 if __name__ == "__main__":

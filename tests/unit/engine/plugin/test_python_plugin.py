@@ -141,18 +141,26 @@ def test_no_operator_of_onnx_has_these_names() -> None:
 
 
 class Registry:
-    def __init__(self, handle: object) -> None:
-        self.handle = handle
+    """A registry that takes libraries of both operators, or refuses every one."""
+
+    def __init__(self, *, loads: bool = True) -> None:
+        self.loads = loads
         self.loaded: list[str] = []
         self.registered: list[tuple[str, str]] = []
 
-    def load_library(self, path: str) -> object:
+    def load_library(self, path: str) -> object | None:
         self.loaded.append(path)
-        return self.handle
+        if not self.loads or self.registered:
+            return None
+        self.registered += [(CLIP_OP, DOMAIN), (STEP_OP, DOMAIN)]
+        return object()
 
     def register_creator(self, creator: Any, namespace: str) -> bool:
         self.registered.append((creator.name, namespace))
         return True
+
+    def get_creator(self, name: str, version: str, namespace: str) -> object | None:
+        return object() if (name, namespace) in self.registered and version == VERSION else None
 
 
 def _tensorrt(registry: Registry | None) -> Any:
@@ -170,27 +178,38 @@ def _tensorrt(registry: Registry | None) -> Any:
 
 def test_the_cpp_plugin_is_taken_where_it_is_built(tmp_path: Path) -> None:
     report = PluginReport(tmp_path / "a.so", tmp_path / "b.so", None, "0")
-    registry = Registry(handle := object())
-    assert register_plugins(_tensorrt(registry), report) is handle
+    registry = Registry()
+    assert register_plugins(_tensorrt(registry), report) is not None
     assert registry.loaded == [str(tmp_path / "a.so")]
-    assert not registry.registered
 
 
 def test_the_python_plugin_is_taken_where_only_the_kernels_are(
     host_kernels: SharedLibrary,
 ) -> None:
-    registry = Registry(None)
-    kept = register_plugins(_tensorrt(registry), PluginReport(None, host_kernels.path, None, "0"))
-    assert len(kept) == 2
+    registry = Registry()
+    register_plugins(_tensorrt(registry), PluginReport(None, host_kernels.path, None, "0"))
     assert registry.registered == [(CLIP_OP, DOMAIN), (STEP_OP, DOMAIN)]
+
+
+def test_a_second_session_of_the_process_finds_the_plugin_there(
+    host_kernels: SharedLibrary, tmp_path: Path
+) -> None:
+    for report in (
+        PluginReport(tmp_path / "a.so", None, None, "0"),
+        PluginReport(None, host_kernels.path, None, "0"),
+    ):
+        registry = Registry()
+        for _ in range(2):
+            assert register_plugins(_tensorrt(registry), report) is not None
+        assert registry.registered == [(CLIP_OP, DOMAIN), (STEP_OP, DOMAIN)]
 
 
 @pytest.mark.parametrize(
     ("registry", "plugin", "message"),
     [
-        (Registry(None), None, "not built"),
+        (Registry(), None, "not built"),
         (None, "a.so", "no plugin registry"),
-        (Registry(None), "a.so", "does not load the attention plugin"),
+        (Registry(loads=False), "a.so", r"plugin is a\.so\. TensorRT does not take it"),
     ],
 )
 def test_what_cannot_be_registered_is_said(
