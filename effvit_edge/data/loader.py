@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -51,7 +51,7 @@ def batches(
     pin_memory: bool = False,
     rank: int = 0,
     world: int = 1,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Batches of steps ``first_step`` to ``last_step`` (excluded), in order.
 
     Files that a worker had to leave out are added to ``clips.failures`` here too.

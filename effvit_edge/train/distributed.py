@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -20,6 +21,12 @@ T = TypeVar("T")
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others. torchrun ends them all when one dies; this is for
 those that hang, and must be longer than what one of them may do alone, such as decoding a cache."""
+
+
+_HARMLESS = (
+    "`broadcast_buffers` is deprecated",  # its successor is not in every torch that we allow
+    "Grad strides do not match bucket view strides",  # only of axes of length 1: depthwise kernels
+)
 
 
 class ToldElsewhere(EdgeError):
@@ -149,6 +156,9 @@ def join_group(device: torch.device) -> Iterator[Group]:
             f"{str(error).splitlines()[0]}. Start with torchrun, or unset WORLD_SIZE."
         ) from error
     try:
-        yield ProcessGroup(device)
+        with warnings.catch_warnings():
+            for message in _HARMLESS:
+                warnings.filterwarnings("ignore", message=message)
+            yield ProcessGroup(device)
     finally:
         dist.destroy_process_group()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from effvit_edge.train.distributed import Group
 from effvit_edge.train.eta import RunPlan
 from effvit_edge.train.evaluate import refuse_empty, score_all
 from effvit_edge.train.freeze import kept_norms, select_trainable
+from effvit_edge.train.memory import keep_freed_memory
 from effvit_edge.train.metrics import Report
 from effvit_edge.train.objective import Objective
 from effvit_edge.train.optim import make_optimizer
@@ -123,7 +124,9 @@ class Trainer:
 
     def run(self) -> FinishedRun:
         """Train to the end; SIGINT and SIGTERM leave a checkpoint and raise KeyboardInterrupt."""
-        loader = batches(
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        own_batches = batches(
             self.clips,
             batch_size=self.recipe.optim.batch_size,
             first_step=self.step,
@@ -133,12 +136,17 @@ class Trainer:
             rank=self.group.rank,
             world=self.group.world,
         )
-        with worker_deaths(), stop_requests() as stop, self._recorder() as recorder:
+        with (
+            closing(own_batches),  # its workers, before this process ends and waits for them
+            worker_deaths(),
+            stop_requests() as stop,
+            self._recorder() as recorder,
+        ):
             self._introduce(recorder)
             if self.step == 0:  # so that there is one to go back to, whatever happens
                 self._save("last", recorder)
             # Workers are forked with the first batch, and before an evaluation has threads.
-            loader = chain(list(islice(loader, 1)), loader)
+            loader = chain(list(islice(own_batches, 1)), own_batches)
             with self._evaluation_mode() as scorer:
                 recorder.rehearse(scorer, self._share())
             recorder.start()

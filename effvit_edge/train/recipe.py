@@ -208,6 +208,10 @@ def _optim_rules(recipe: Recipe) -> list[tuple[bool, str]]:
         (evaluation.crops in (1, 3), "eval.crops must be 1 or 3"),
         (evaluation.clips > 0, "eval.clips must be positive"),
         (recipe.speed.workers >= 0, "speed.workers must not be negative"),
+        (
+            not (recipe.speed.compile and recipe.speed.recompute),
+            "speed.compile plans memory itself; give one of speed.compile and speed.recompute",
+        ),
         (recipe.output.checkpoint_every > 0, "output.checkpoint_every must be positive"),
         (recipe.output.log_every > 0, "output.log_every must be positive"),
     ]

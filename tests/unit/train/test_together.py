@@ -28,7 +28,7 @@ def tree(folder: Path, batch_norm: str, **optim: Any) -> dict[str, Any]:
         model={"options": {"head_widths": [16, 16]}, "batch_norm": batch_norm},
         data={"eval_sequences": 3},
         optim={"batch_size": 4, "steps": 4, **optim},
-        speed={"precision": "fp64"},
+        speed={"precision": "fp64", "workers": 1},
         output={"checkpoint_every": 100, "tensorboard": False},
     ).to_dict()
 

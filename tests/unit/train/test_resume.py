@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.train.checkpoint import load_model, load_training
+from effvit_edge.train.distributed import Group
+from effvit_edge.train.loop import Trainer
+from tests.unit.train.recipes import MODEL, tiny_recipe
+
+SHORT = {"steps": 2, "ema": 0.0}
+
+
+def test_there_is_a_checkpoint_before_the_first_step(tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe(tmp_path, optim=SHORT))
+
+    def stop(*_: object) -> None:
+        raise EdgeError("a clip could not be made")
+
+    trainer.model.head.classifier.register_forward_pre_hook(stop)
+    with pytest.raises(EdgeError, match="a clip could not be made"):
+        trainer.run()
+    assert load_training(tmp_path / "last").facts["counters"]["step"] == 0
+    assert Trainer(tiny_recipe(tmp_path, optim=SHORT), resume=True).run().steps == 2
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    Trainer(tiny_recipe(tmp_path, optim=SHORT))  # leaves recipe.yaml
+    with pytest.raises(InputError, match=r"optim\.lr differs"):
+        Trainer(tiny_recipe(tmp_path, optim={**SHORT, "lr": 0.5}), resume=True)
+    assert Trainer(tiny_recipe(tmp_path, optim=SHORT), resume=True).run().steps == 2
+
+
+def test_a_replacement_that_was_cut_is_resumed_and_not_overwritten(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path, optim=SHORT)
+    Trainer(recipe)._write("last")
+    (tmp_path / "last").rename(tmp_path / ".last.old")
+    with pytest.raises(InputError, match="already holds a run"):
+        Trainer(recipe)
+    assert Trainer(recipe, resume=True).run().steps == 2
+    assert not (tmp_path / ".last.old").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"model": {"preset": "efficientvit3d_b1"}}, r"model\.preset differs"),
+        ({"data": {"textures": 4}}, r"data\.textures differs"),
+        ({"model": {"options": {**MODEL["options"], "head_widths": [8, 8]}}}, r"model\.options"),
+    ],
+)
+def test_a_checkpoint_of_another_recipe_is_not_resumed(
+    tmp_path: Path, change: dict[str, dict[str, object]], key: str
+) -> None:
+    Trainer(tiny_recipe(tmp_path))._write("last")
+    with pytest.raises(InputError, match=key):
+        Trainer(tiny_recipe(tmp_path, **change), resume=True)
+
+
+def test_another_number_of_processes_is_allowed_and_told(tmp_path: Path) -> None:
+    class Two(Group):
+        world = 2
+
+    recipe = tiny_recipe(tmp_path)
+    Trainer(recipe)._write("last")
+    assert Trainer(recipe, resume=True).warnings == []
+    (warning,) = Trainer(recipe, resume=True, group=Two()).warnings
+    assert warning.startswith("Going on with 2 processes instead of 1")
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    """The kernel refuses to make a file as large as the weights, as on a full disk."""
+    trainer = Trainer(tiny_recipe(tmp_path, optim={"steps": 4}, output={"checkpoint_every": 2}))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(*_: object) -> None:
+        if trainer.model.training and trainer.step == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+
+    trainer.model.head.classifier.register_forward_pre_hook(fill)
+    try:
+        with pytest.raises(EdgeError, match=r"could not be written: .*--resume"):
+            trainer.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    load_model(tmp_path)
+    assert load_training(tmp_path / "last").facts["counters"]["step"] == 0
+    assert [path.name for path in tmp_path.glob(".last*")] == []
+    resumed = tiny_recipe(tmp_path, optim={"steps": 4}, output={"checkpoint_every": 2})
+    assert Trainer(resumed, resume=True).run().steps == 4
