@@ -22,7 +22,6 @@ from effvit_edge.train.metrics import Report
 from tests.unit.train.recipes import MODEL, tiny_recipe
 from tests.videos import grey_frames, write_video
 
-
 OWN = {"kind": "videos", "eval_share": 0.5, "max_failed_share": 0.5}
 
 
