@@ -33,7 +33,9 @@ def make_graph() -> onnx.ModelProto:
         ],
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("effvit_edge", 1)]
-    model = helper.make_model(graph, ir_version=10, opset_imports=opsets)
+    body = helper.make_node("Relu", ["a"], ["b"])
+    own = helper.make_function("effvit_edge", "Own", ["a"], ["b"], [body], opsets)
+    model = helper.make_model(graph, ir_version=10, opset_imports=opsets, functions=[own])
     helper.set_model_props(model, {"key": "värde", "empty": ""})
     return model
 
@@ -45,6 +47,7 @@ def test_it_reads_what_onnx_wrote(tmp_path: Path) -> None:
     assert (header.ir_version, header.opsets) == (10, {"": 18, "effvit_edge": 1})
     assert header.metadata == {"key": "värde", "empty": ""}
     assert header.ops == Counter({"Add": 2, "Cast": 1, "effvit_edge::Own": 1})
+    assert header.functions == {"effvit_edge::Own"}
     assert header.weight_elements == {"float32": 12, "float16": 2}
     (frame,), (out,) = header.inputs, header.outputs
     assert (frame.name, frame.dtype, frame.shape) == ("frame", "uint8", (4, "n", 3))
