@@ -116,10 +116,10 @@ def _open_scorer(artifact: Path, provider: str, stack: ExitStack) -> Scorer:
 
         model, card = load_model(artifact)
         return TorchScorer(model, card)
-    from effvit_edge.runtime import open_session
+    from effvit_edge.cli.session import open_model
     from effvit_edge.train.evaluate import SessionScorer
 
-    return SessionScorer(stack.enter_context(open_session(artifact, provider=provider)))
+    return SessionScorer(stack.enter_context(open_model(artifact, provider)))
 
 
 @contextmanager

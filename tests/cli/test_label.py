@@ -298,7 +298,6 @@ def test_a_source_slower_than_the_model_is_told(label: Label, tmp_path: Path) ->
             2,
             "clip.mp4 is a source, and writing clip.mp4 would replace it",
         ),
-        (["clip.mp4", "--provider", "tensorrt"], 2, "TensorRT runs an engine"),
         (["clip.mp4", "--stride", "0"], 2, "--stride"),
         (["rtsp://me:secret@host/1"], 2, "kind 'rtsp:' are not known"),
         (["97"], 3, "no camera 97"),
