@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from effvit_edge.engine.faults import BuildFault, explain, explain_exit
 from effvit_edge.engine.request import BuildRequest
@@ -42,7 +41,7 @@ def run_worker(request: BuildRequest, builder: str, progress: Progress) -> None:
     ):
         try:
             assert process.stdout is not None
-            fault, built = _follow(process.stdout, progress)
+            fault = _follow(process.stdout, progress)
             status = process.wait()
         except BaseException:  # Ctrl-C above all
             process.kill()
@@ -52,13 +51,13 @@ def run_worker(request: BuildRequest, builder: str, progress: Progress) -> None:
     name, workspace = Path(request.onnx).name, request.options.workspace_mib
     if fault is not None:
         raise explain(fault, name, builder, workspace) from fault
-    if status or not built:
+    if status:
         raise explain_exit(status, said, name, workspace)
 
 
-def _follow(lines: Any, progress: Progress) -> tuple[BuildFault | None, bool]:
-    """What a worker tells, to its end: how it failed, and whether it built."""
-    fault, built = None, False
+def _follow(lines: Iterable[str], progress: Progress) -> BuildFault | None:
+    """Listen to a worker to its end; how it failed, if it did and could say so."""
+    fault = None
     for line in lines:
         try:
             event = json.loads(line)
@@ -69,9 +68,7 @@ def _follow(lines: Any, progress: Progress) -> tuple[BuildFault | None, bool]:
             progress(event["phase"], event["percent"])
         elif kind == "failed":
             fault = BuildFault(event["kind"], event["text"], event["node"])
-        elif kind == "built":
-            built = True
-    return fault, built
+    return fault
 
 
 def _environment() -> dict[str, str]:

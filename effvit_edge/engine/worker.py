@@ -111,7 +111,7 @@ def _die_with_parent() -> None:
 
 
 def _tell(event: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.write(f"\n{json.dumps(event)}\n")  # libraries write here, too, and not in lines
     sys.stdout.flush()
 
 

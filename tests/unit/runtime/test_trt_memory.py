@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib
+import importlib.util
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -88,8 +91,6 @@ class CudaRuntime:
         return (0,)
 
     def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: int) -> Any:
-        import ctypes
-
         base = self.host.bytes.ctypes.data
         if kind == 1:
             ctypes.memmove(base + target, source, size)
@@ -265,3 +266,23 @@ def test_the_library_that_is_installed_is_taken(installed: Any) -> None:
     installed(cuda__bindings__runtime=None, pycuda__driver=None)
     with pytest.raises(EnvironmentFault, match=r"neither cuda-bindings nor PyCUDA.*\[tensorrt\]"):
         open_device_memory()
+
+
+def test_the_bindings_that_are_installed_have_what_is_used() -> None:
+    """Called as the project calls them; without a device every call answers why there is none."""
+    if importlib.util.find_spec("cuda") is None:
+        pytest.skip("cuda-bindings is not installed")
+    runtime = importlib.import_module("cuda.bindings.runtime")
+    kind = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
+    runtime.cudaMemcpyAsync(0, 0, 0, kind, 0)  # takes numbers for addresses and streams
+    assert hasattr(runtime.cudaDeviceProp(), "name")
+    used = {name for name in vars(CudaRuntime) if name.startswith("cuda")}
+    assert all(hasattr(runtime, name) for name in used)
+    for name in vars(CudaRuntime.cudaDeviceAttr):
+        assert hasattr(runtime.cudaDeviceAttr, name)
+    status, count = runtime.cudaGetDeviceCount()
+    if status == runtime.cudaError_t.cudaSuccess and count:
+        assert CudaBindingsMemory(runtime).facts().multiprocessors > 0
+    else:
+        with pytest.raises(EnvironmentFault, match="CUDA finds no device"):
+            CudaBindingsMemory(runtime)

@@ -172,7 +172,7 @@ class Builder(_Released):
             os.kill(os.getpid(), signal.SIGABRT)
         if fails.startswith("torch"):
             import torch  # noqa: F401 - that this cannot be is what is tested
-        sys.stdout.write("words of a library, in the wrong place\n")
+        sys.stdout.write("words of a library, in the wrong place, on no line of their own")
         if fails.startswith("hang|"):
             Path(fails.split("|")[1]).write_text(str(os.getpid()))
         monitor = config.progress_monitor

@@ -1,0 +1,59 @@
+"""Engines on a CUDA device: the device's memory, and TensorRT's answers against ONNX Runtime's."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from effvit_edge.engine import EngineOptions, build_engine, open_engine
+from effvit_edge.engine.check import LIMITS
+from effvit_edge.runtime import open_session
+from effvit_edge.runtime.device_memory import open_device_memory
+from effvit_edge.runtime.trt_library import FLAVOURS, Flavour
+
+pytestmark = pytest.mark.gpu
+DEMO = Path(__file__).resolve().parents[2] / "models" / "demo.onnx"
+
+
+def _needs(*modules: str) -> None:
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"no {module}")
+
+
+def test_arrays_go_to_the_device_and_come_back() -> None:
+    _needs("cuda")
+    memory = open_device_memory()
+    assert memory.facts().multiprocessors > 0
+    stream = memory.create_stream()
+    array = np.arange(1 << 20, dtype=np.float32)
+    address = memory.allocate(array.nbytes)
+    memory.upload(address, array, stream)
+    back = np.zeros_like(array)
+    memory.download(back, address, stream)
+    memory.synchronize(stream)
+    memory.free(address)
+    memory.destroy_stream(stream)
+    memory.close()
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_engine_answers_as_onnx_runtime_does(tmp_path: Path, flavour: Flavour) -> None:
+    _needs("cuda", flavour)
+    report = build_engine(DEMO, tmp_path / "demo.plan", EngineOptions(flavour=flavour))
+    assert report.comparison is not None
+    with np.load(DEMO.with_name("demo.verify.npz")) as samples:
+        frames = np.concatenate([*samples["clips"]] * 5)  # one after the other, as in a film
+    largest = difference = 0.0
+    with open_engine(report.path) as engine, open_session(DEMO, "cpu") as reference:
+        state, expected_state = engine.init_state(), reference.init_state()
+        for frame in frames:
+            logits, state = engine.step(frame, state)
+            expected, expected_state = reference.step(frame, expected_state)
+            largest = max(largest, float(np.abs(expected).max()))
+            difference = max(difference, float(np.abs(logits - expected).max()))
+    assert difference <= LIMITS["fp32"].relative * largest
