@@ -74,7 +74,7 @@ def build_with_progress(
 
     with _progress(onnx.name) as progress:
         report = build_engine(onnx, output, options, rebuild=rebuild, progress=progress)
-    for line in engine_lines(report):
+    for line in engine_lines(report) if report.built else _notes(report):
         click.echo(line, err=True)
     return report
 
@@ -83,9 +83,10 @@ def engine_lines(report: BuildReport) -> list[str]:
     """What was built and how close it is, for people."""
     sidecar = report.sidecar
     size = f"{sidecar.plan_bytes / 1e6:.1f} MB"
-    lines = []
-    if report.built:
-        lines.append(f"  engine {report.path}, {size}, built in {sidecar.build_seconds:.0f} s")
+    how = f"built in {sidecar.build_seconds:.0f} s"
+    if not report.built:
+        how = f"built of the same inputs on {sidecar.built_at}"
+    lines = [f"  engine {report.path}, {size}, {how}"]
     gate = report.comparison
     if gate is not None:
         lines.append(
@@ -93,7 +94,11 @@ def engine_lines(report: BuildReport) -> list[str]:
             f"{gate.max_abs:.1e} (limit {report.limits.relative:.0%} of the largest logit), mean "
             f"{gate.mean_abs:.1e}, cosine {gate.cosine:.6f}, same label {gate.top1_agreement:.0%}"
         )
-    return [*lines, *(f"  note   {note}" for note in report.notes)]
+    return [*lines, *_notes(report)]
+
+
+def _notes(report: BuildReport) -> list[str]:
+    return [f"  note   {note}" for note in report.notes]
 
 
 def _open_best(path: Path, threads: int | None) -> Session:

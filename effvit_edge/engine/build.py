@@ -15,7 +15,6 @@ from effvit_edge import __version__
 from effvit_edge.core.comparison import Comparison
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.files import atomic_path, sha256_file
-from effvit_edge.core.onnx_header import read_onnx_header
 from effvit_edge.engine.cache import (
     engines_folder,
     find_built,
@@ -25,7 +24,7 @@ from effvit_edge.engine.cache import (
     timings_path,
     user_folder,
 )
-from effvit_edge.engine.check import LIMITS, Limits, check_session, verify_path
+from effvit_edge.engine.check import LIMITS, Checked, Limits, check_session, verify_path
 from effvit_edge.engine.open import open_engine
 from effvit_edge.engine.options import EngineOptions
 from effvit_edge.engine.power import power_mode
@@ -48,7 +47,7 @@ class BuildReport:
     built: bool
     """False for one that was found."""
     comparison: Comparison | None
-    """With the parent; None for one that was found, or that could not be checked."""
+    """With the parent, also of one that was found; None where it could not be checked."""
     limits: Limits
     notes: tuple[str, ...]
     """What is otherwise than asked for, in sentences."""
@@ -74,7 +73,8 @@ def build_engine(
             be written the user's own is taken, and the report says so.
         options: of the builder.
         rebuild: build although there is one.
-        limits: of the gate; by the card's precision by default.
+        limits: of the gate; by the card's precision by default. An engine that is found must
+            keep them, too.
         progress: told how the build goes.
         look: tells the machine's TensorRT and device.
         work: builds.
@@ -95,21 +95,23 @@ def build_engine(
     limits = limits or LIMITS[source.card.precision]
     path, note = place_for(output or engines_folder() / plan_name(target))
     notes = [note] if note else []
+    reason = _why_unchecked(target)
+    if reason:
+        notes.append(f"The engine is not compared with its parent: {reason}.")
     if not rebuild and _provide(path, target):
-        return BuildReport(path, read_sidecar(path), False, None, limits, tuple(notes))
+        sidecar = read_sidecar(path)
+        found = None if sidecar.gate is None else Checked.from_json(sidecar.gate)
+        if found.within(limits) if found else reason:  # else built anew, and held to the limits
+            return _report(path, sidecar, found, limits, notes, built=False)
     with _two_files(path) as (plan, sidecar_file):
         sidecar = _build(target, plan, progress, work)
-        reason = _why_unchecked(target)
-        comparison = None
-        if reason:
-            notes.append(f"The engine was not compared with its parent: {reason}.")
-        else:
+        checked = None
+        if not reason:
             with (open_plan or _open)(plan, sidecar) as session:
-                comparison = check_session(session, verify_path(onnx), limits, path.name)
-            gate = {**dataclasses.asdict(comparison), **dataclasses.asdict(limits)}
-            sidecar = dataclasses.replace(sidecar, gate=gate)
+                checked = check_session(session, verify_path(onnx), limits, path.name)
+            sidecar = dataclasses.replace(sidecar, gate=checked.to_json())
         sidecar_file.write_text(sidecar.to_json(), encoding="utf-8")
-    return BuildReport(path, sidecar, True, comparison, limits, tuple(notes))
+    return _report(path, sidecar, checked, limits, notes, built=True)
 
 
 def find_engine(onnx: Path, options: EngineOptions | None = None) -> Path | None:
@@ -134,6 +136,19 @@ def check_plan_name(output: Path) -> None:
         raise InputError(f"The output {output} is a folder; give the name of a file.")
     if output.suffix not in PLAN_SUFFIXES:
         raise InputError(f"An engine must be named like model.plan, got {output}.")
+
+
+def _report(
+    path: Path,
+    sidecar: PlanSidecar,
+    checked: Checked | None,
+    limits: Limits,
+    notes: list[str],
+    *,
+    built: bool,
+) -> BuildReport:
+    comparison = None if checked is None else checked.comparison
+    return BuildReport(path, sidecar, built, comparison, limits, tuple(notes))
 
 
 def _provide(path: Path, target: Target) -> bool:
@@ -195,16 +210,9 @@ def _why_unchecked(target: Target) -> str:
     verify = verify_path(target.source.path)
     if not verify.is_file():
         return f"{verify} is missing, which the export writes beside the ONNX file"
-    if _is_batched(target):
+    if target.source.batched:
         return "it takes several streams at once, and a session takes one"
     return ""
-
-
-def _is_batched(target: Target) -> bool:
-    card = target.source.card
-    rank = 4 if card.mode == "clip" else 3
-    image = next(t for t in read_onnx_header(target.source.path).inputs if t.dtype == "uint8")
-    return len(image.shape) > rank
 
 
 def _open(plan: Path, sidecar: PlanSidecar) -> Session:

@@ -5,6 +5,7 @@ The clips and the answers are ``NAME.verify.npz`` beside the ONNX file.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from effvit_edge.core.card import ModelCard, Precision
 from effvit_edge.core.comparison import Comparison, Logits, compare
 from effvit_edge.core.errors import GateFailure, InputError
+from effvit_edge.core.strict_json import JSON, as_integer, as_number, check_keys
 from effvit_edge.runtime.base import Session
 
 
@@ -36,12 +38,49 @@ LIMITS: Mapping[Precision, Limits] = {
 }
 
 
+@dataclass(frozen=True)
+class Checked:
+    """An engine's answers against its parent's; what its sidecar keeps of its gate."""
+
+    comparison: Comparison
+    largest: float
+    """The largest logit of the parent, either way from zero."""
+
+    def within(self, limits: Limits) -> bool:
+        """Whether the engine is good enough; what is no number never is."""
+        comparison = self.comparison
+        near = comparison.max_abs <= limits.relative * self.largest
+        return near and comparison.cosine >= limits.cosine
+
+    def to_json(self) -> dict[str, JSON]:
+        """For the sidecar."""
+        return {**dataclasses.asdict(self.comparison), "largest": self.largest}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, JSON]) -> Checked:
+        """What ``to_json`` gave.
+
+        Raises:
+            InputError: it is something else.
+        """
+        names = [field.name for field in dataclasses.fields(Comparison)]
+        check_keys(found, [*names, "largest"], "'gate'")
+        comparison = Comparison(
+            max_abs=as_number(found["max_abs"], "max_abs"),
+            mean_abs=as_number(found["mean_abs"], "mean_abs"),
+            cosine=as_number(found["cosine"], "cosine"),
+            top1_agreement=as_number(found["top1_agreement"], "top1_agreement"),
+            answers=as_integer(found["answers"], "answers"),
+        )
+        return cls(comparison, as_number(found["largest"], "largest"))
+
+
 def verify_path(onnx: Path) -> Path:
     """``NAME.verify.npz`` of ``NAME.onnx``."""
     return onnx.with_name(f"{onnx.stem}.verify.npz")
 
 
-def check_session(session: Session, verify: Path, limits: Limits, what: str) -> Comparison:
+def check_session(session: Session, verify: Path, limits: Limits, what: str) -> Checked:
     """Run the clips through a session and compare.
 
     Args:
@@ -57,15 +96,15 @@ def check_session(session: Session, verify: Path, limits: Limits, what: str) -> 
     clips, parent = _read(verify, session.card)
     child = np.stack([_answers(session, clip) for clip in clips])
     comparison = compare(parent, child, session.card.label_groups)
-    largest = float(np.abs(parent).max())
-    if comparison.max_abs <= limits.relative * largest and comparison.cosine >= limits.cosine:
-        return comparison
+    checked = Checked(comparison, float(np.abs(parent).max()))
+    if checked.within(limits):
+        return checked
     raise GateFailure(
         f"{what} differs from its parent by up to {comparison.max_abs:.2e} where the largest logit "
-        f"is {largest:.2e} (limit {limits.relative:.0%} of it), cosine {comparison.cosine:.5f} "
-        f"(limit {limits.cosine}), same label for {comparison.top1_agreement:.1%} of "
-        f"{comparison.answers} answers. Nothing was written; a higher --precision of the ONNX file "
-        "is the way out."
+        f"is {checked.largest:.2e} (limit {limits.relative:.0%} of it), cosine "
+        f"{comparison.cosine:.5f} (limit {limits.cosine}), same label for "
+        f"{comparison.top1_agreement:.1%} of {comparison.answers} answers. Nothing was written; a "
+        "higher --precision of the ONNX file is the way out."
     )
 
 

@@ -52,6 +52,8 @@ class Source:
     card: ModelCard
     plugin: str | None
     """The hash of the attention plugin's sources, where a node needs it and it is built."""
+    batched: bool
+    """Whether it takes several streams or clips at once, which a session does not."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def look_at_source(onnx: Path) -> Source:
             "Export the checkpoint with: effvit-edge export."
         )
     card = ModelCard.from_json(header.metadata[CARD_KEY], source=str(onnx))
-    return Source(onnx, sha256_file(onnx), card, _needed_plugin(header))
+    return Source(onnx, sha256_file(onnx), card, _needed_plugin(header), _is_batched(card, header))
 
 
 def look_at_machine(
@@ -134,6 +136,11 @@ def _check_versions(onnx: Path, header: OnnxHeader) -> None:
             f"opsets {_OPSETS[0]} to {_OPSETS[-1]} and IR versions up to {_NEWEST_IR}. Export the "
             "checkpoint again with this version of effvit-edge."
         )
+
+
+def _is_batched(card: ModelCard, header: OnnxHeader) -> bool:
+    axes = 4 if card.mode == "clip" else 3
+    return any(t.dtype == "uint8" and len(t.shape) > axes for t in header.inputs)
 
 
 def _needed_plugin(header: OnnxHeader) -> str | None:

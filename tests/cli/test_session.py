@@ -162,9 +162,12 @@ def test_a_terminal_sees_a_bar(
     assert build_with_progress(tmp_path / "m.onnx").path == engines.plan
 
 
-def test_an_engine_that_was_found_is_not_told() -> None:
-    report = BuildReport(Path("m.plan"), make_sidecar(b""), False, None, LIMITS["fp32"], ())
-    assert engine_lines(report) == []
+def test_an_engine_that_was_found_tells_when_it_was_built() -> None:
+    report = BuildReport(Path("m.plan"), make_sidecar(b""), False, None, LIMITS["fp32"], ("So.",))
+    assert engine_lines(report) == [
+        "  engine m.plan, 0.0 MB, built of the same inputs on 2026-11-20T12:00:00+00:00",
+        "  note   So.",
+    ]
 
 
 def test_label_runs_an_engine(

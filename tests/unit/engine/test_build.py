@@ -204,6 +204,11 @@ def test_an_engine_that_answers_otherwise_is_not_kept(workshop: Workshop, tmp_pa
     assert _files(tmp_path / "out") == []
     wide = Limits(relative=0.5, cosine=0.9)
     assert workshop.build(tmp_path / "out" / "m.plan", limits=wide).built
+    found = workshop.build(tmp_path / "out" / "m.plan", limits=wide)
+    assert not found.built
+    assert found.comparison is not None
+    with pytest.raises(GateFailure):  # an engine that is found is held to the limits, too
+        workshop.build(tmp_path / "out" / "m.plan")
 
 
 def test_an_engine_that_answers_nan_is_not_kept(workshop: Workshop) -> None:
@@ -265,6 +270,11 @@ def test_what_is_not_checked_says_why(workshop: Workshop) -> None:
     (note,) = report.notes
     assert "not compared with its parent" in note
     assert "m.verify.npz is missing" in note
+    assert not workshop.build().built
+    write_samples(workshop.onnx)
+    checked = workshop.build()  # now it can be, so it must be
+    assert checked.built
+    assert checked.comparison is not None
 
 
 def test_an_engine_for_several_cameras_is_not_checked_by_a_session(workshop: Workshop) -> None:
