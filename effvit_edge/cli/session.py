@@ -14,7 +14,7 @@ import click
 from effvit_edge.core.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
-    from effvit_edge.engine import BuildReport, EngineOptions
+    from effvit_edge.engine import BuildReport, EngineOptions, Limits
     from effvit_edge.engine.process import Progress
     from effvit_edge.runtime import Session
 
@@ -64,8 +64,16 @@ def build_with_progress(
     options: EngineOptions | None = None,
     *,
     rebuild: bool = False,
+    limits: Limits | None = None,
 ) -> BuildReport:
     """Find or build an engine, showing how it goes on standard error.
+
+    Args:
+        onnx: the file to build of.
+        output: ``NAME.plan``; by default a place in the cache.
+        options: of the builder.
+        rebuild: build although there is one.
+        limits: of the gate; by the card's precision by default.
 
     Raises:
         EdgeError: see ``engine.build_engine``.
@@ -73,7 +81,9 @@ def build_with_progress(
     from effvit_edge.engine import build_engine
 
     with _progress(onnx.name) as progress:
-        report = build_engine(onnx, output, options, rebuild=rebuild, progress=progress)
+        report = build_engine(
+            onnx, output, options, rebuild=rebuild, limits=limits, progress=progress
+        )
     for line in engine_lines(report) if report.built else _notes(report):
         click.echo(line, err=True)
     return report

@@ -18,8 +18,10 @@ def is_plan(path: Path) -> bool:
     """Whether a file is to be taken for a TensorRT engine; otherwise for an ONNX file.
 
     Raises:
-        InputError: its name says one, and its content is the other.
+        InputError: its name says one, and its content is the other; or it is a sidecar.
     """
+    if path.suffix == ".json":
+        raise InputError(f"{path} is not a model; of an engine's two files give {path.stem}.")
     with path.open("rb") as file:
         start = file.read(_PLAN_START_SIZE)
     tagged = start[1:] == _PLAN_TAG

@@ -35,11 +35,11 @@ class Engines:
         self.error: Exception | None = None
 
     def build(
-        self, onnx: Path, output: Path | None, options: Any, *, rebuild: bool, progress: Any
+        self, onnx: Path, output: Path | None, options: Any, *, rebuild: bool, **others: Any
     ) -> BuildReport:
         self.built.append((onnx, output, rebuild))
-        progress("Building engine", 0)
-        progress("Building engine", 50)
+        for percent in (0, 50):
+            others["progress"]("Building engine", percent)
         comparison = Comparison(1e-3, 1e-4, 0.99999, 1.0, 8)
         sidecar = make_sidecar(self.plan.read_bytes())
         sidecar_path(self.plan).write_text(sidecar.to_json())

@@ -158,6 +158,8 @@ def test_files_under_the_others_name_are_told_apart(tmp_path: Path) -> None:
         open_session(named_onnx)
     with pytest.raises(InputError, match=r"ONNX file by its content.*Call it o\.onnx"):
         open_session(named_plan)
+    with pytest.raises(InputError, match=r"m\.plan\.json is not a model; .* give m\.plan\."):
+        open_session(sidecar_path(plan))
     nameless = tmp_path / "engine"
     shutil.copy(plan, nameless)
     assert is_plan(nameless)

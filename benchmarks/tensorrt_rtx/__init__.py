@@ -1,0 +1,1 @@
+"""Every exported graph, parsed and built by TensorRT-RTX on a CPU."""

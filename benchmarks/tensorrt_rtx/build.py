@@ -1,0 +1,69 @@
+"""One row of the table: a preset exported, and its engine built.
+
+The engine's size and the time of the build are of TensorRT-RTX, which keeps code for several
+devices; on a device TensorRT's own are others. What carries over is that the parser and the
+builder take the graph.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnx
+
+from effvit_edge.core.card import Mode, Precision
+from effvit_edge.engine import EngineOptions, build_engine
+from effvit_edge.export import build_onnx, random_preset
+
+VARIANTS = ("b0", "b1", "b2", "b3", "l1")
+Pass = Callable[[onnx.ModelProto], onnx.ModelProto]
+MODES: tuple[Mode, ...] = ("stream", "clip")
+INPUT_SIZE, NUM_FRAMES, NUM_CLASSES = 224, 8, 97
+PASSES: dict[Precision, Pass] = {"fp32": lambda model: model}
+"""From a float32 graph to one of each precision."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph to build."""
+
+    variant: str
+    mode: Mode
+    precision: Precision
+
+    def __str__(self) -> str:
+        """For people and for the names of tests."""
+        return f"{self.variant}-{self.mode}-{self.precision}"
+
+
+CASES = tuple(itertools.starmap(Case, itertools.product(VARIANTS, MODES, PASSES)))
+
+
+def build_case(case: Case, folder: Path) -> dict[str, object]:
+    """Export and build; the engine stays in the folder.
+
+    Raises:
+        EdgeError: the graph is not exported, parsed or built.
+    """
+    model, card = random_preset(
+        f"efficientvit3d_{case.variant}",
+        case.mode,
+        num_classes=NUM_CLASSES,
+        num_frames=NUM_FRAMES,
+        input_size=INPUT_SIZE,
+    )
+    proto = PASSES[case.precision](build_onnx(model.eval(), card, mode=case.mode))
+    path = folder / f"{case}.onnx"
+    path.write_bytes(proto.SerializeToString())
+    report = build_engine(path, path.with_suffix(".plan"), EngineOptions(flavour="tensorrt_rtx"))
+    return {
+        **asdict(case),
+        "nodes": len(proto.graph.node),
+        "onnx_bytes": path.stat().st_size,
+        "plan_bytes": report.sidecar.plan_bytes,
+        "build_seconds": report.sidecar.build_seconds,
+        "tensorrt": report.sidecar.tensorrt,
+    }
