@@ -15,7 +15,7 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import resize_frame
 from effvit_edge.data.augment import Augmentation, ClipAugmenter
 from effvit_edge.data.cache import SegmentCache, Stretch, read_stretch, stack_frames
-from effvit_edge.data.failures import Failures
+from effvit_edge.data.failures import count_missing
 from effvit_edge.data.footage import open_footage
 from effvit_edge.data.sampling import (
     Times,
@@ -54,8 +54,9 @@ class VideoClips:
         sampling: see :mod:`effvit_edge.data.sampling`.
         lead_s: seconds before a segment that may be shown, without a label; ``rate`` only.
         cache_bytes: budget of decoded frames in memory.
-        max_failed_share: share of the files that may be missing or unreadable.
+        max_failed_share: share of the segments that may be missing or unreadable.
         missing: a sentence for each file that is known to be missing.
+        listed: segments on the list, those of missing files included; by default one for each.
 
     Raises:
         InputError: nothing can be read, or too much cannot.
@@ -76,6 +77,7 @@ class VideoClips:
         cache_bytes: int = 0,
         max_failed_share: float = 1.0,
         missing: Sequence[str] = (),
+        listed: int | None = None,
     ) -> None:
         self.groups = segments.groups
         self.fps = fps
@@ -88,14 +90,13 @@ class VideoClips:
         self._augment = ClipAugmenter(spec, self._augmentation)
         short_side = round(ROOM * max(spec.height, spec.width))
         self._shrink = partial(shrink_short_side, short_side=short_side)
-        total = len(segments.segments) + len(missing)
-        self._failed = Failures(total, max_failed_share, missing)
-        self.failures = self._failed.sentences
+        self.failed = count_missing(segments, max_failed_share, missing, listed)
+        self.failures = self.failed.sentences
         self._durations: dict[str, float] = {}
         self._cache: SegmentCache[Stretch] = SegmentCache(
             segments.segments,
             self._read_whole,
-            failures=self._failed,
+            failures=self.failed,
             budget_bytes=cache_bytes,
             description="decode training videos",
         )
@@ -106,14 +107,14 @@ class VideoClips:
         problem: InputError | None = None
         for index in self._candidates(number):
             segment = self._cache.segments[index]
-            if segment.name in self._failed:
+            if segment.name in self.failed:
                 continue
             rng = np.random.default_rng((self.seed, 1, number))
             try:
                 stretch = self._sample(index, rng)
             except InputError as error:
                 problem = problem or error
-                self._failed.add(segment.name, error)
+                self.failed.add(segment.name, error)
                 continue
             clip = self._augment(stretch.frames, rng)
             return clip, frame_targets(self._list, segment, stretch.times_s)

@@ -1,10 +1,11 @@
-"""Files that cannot be used: named, counted, and too many of them."""
+"""Segments that cannot be used: named, counted, and too many of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.data.segments import SegmentList
 
 _NAMED = 5
 
@@ -13,26 +14,31 @@ class Failures:
     """What had to be left out of a list, up to a share of it.
 
     Args:
-        total: how many there are, the missing included.
+        total: segments on the list, those of missing files included.
         max_share: more than this share of them stops the run.
-        missing: a sentence for each that is known from the start to be missing.
+        missing: a sentence for each file that is known from the start to be missing.
+        absent: segments that those files cost; one each where not given.
 
     Raises:
         InputError: too many are missing.
     """
 
-    def __init__(self, total: int, max_share: float, missing: Sequence[str] = ()) -> None:
+    def __init__(
+        self, total: int, max_share: float, missing: Sequence[str] = (), absent: int | None = None
+    ) -> None:
         self.sentences = list(missing)
-        """One for each, said once."""
+        """One for each reason, said once."""
+        self.by_name: dict[str, str] = {}
+        """Why each segment failed that was tried, in the order of the failures."""
+        self._said = set(missing)
         self._total = total
         self._max_share = max_share
-        self._count = len(missing)
-        self._known: set[str] = set()
+        self._absent = len(missing) if absent is None else absent
         self._check()
 
     def __contains__(self, name: str) -> bool:
         """Whether the segment of this name failed before."""
-        return name in self._known
+        return name in self.by_name
 
     def add(self, name: str, error: InputError) -> None:
         """Count a segment, once.
@@ -40,21 +46,52 @@ class Failures:
         Raises:
             InputError: that makes too many.
         """
-        if name in self._known:
-            return
-        self._known.add(name)
-        self._count += 1
-        if str(error) not in self.sentences:
-            self.sentences.append(str(error))
-        self._check()
+        self.include({name: str(error)})
+
+    def include(self, by_name: Mapping[str, str]) -> None:
+        """Count what was found here or by another process: sentences by the segments' names.
+
+        Raises:
+            InputError: that makes too many.
+        """
+        known = len(self.by_name)
+        for name, sentence in by_name.items():
+            if name in self.by_name:
+                continue
+            self.by_name[name] = sentence
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self.sentences.append(sentence)
+        if len(self.by_name) > known:
+            self._check()
 
     def _check(self) -> None:
-        if self._count > self._max_share * self._total:
+        count = self._absent + len(self.by_name)
+        if count > self._max_share * self._total:
             raise InputError(
-                f"{self._count} of {self._total} videos are missing or cannot be decoded, and "
+                f"{count} of {self._total} segments are missing or cannot be decoded, and "
                 f"data.max_failed_share allows {self._max_share:.0%}. First: {self.sentences[0]} "
                 f"Mend them, take them off the list, or allow more."
             )
+
+
+def count_missing(
+    segments: SegmentList, max_share: float, missing: Sequence[str], listed: int | None
+) -> Failures:
+    """The failures of a list before anything of it is read.
+
+    Args:
+        segments: what is there of the list.
+        max_share: more than this share of the list stops the run.
+        missing: a sentence for each missing file.
+        listed: segments on the list; by default one for each missing file beside those there.
+
+    Raises:
+        InputError: too many are missing.
+    """
+    there = len(segments.segments)
+    total = there + len(missing) if listed is None else listed
+    return Failures(total, max_share, missing, total - there)
 
 
 def describe_failures(failures: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -54,7 +55,7 @@ def batches(
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Batches of steps ``first_step`` to ``last_step`` (excluded), in order.
 
-    Files that a worker had to leave out are added to ``clips.failures`` here too.
+    What a worker had to leave out is counted in ``clips.failed`` here too, with that of the others.
 
     Args:
         clips: numbered clips.
@@ -71,13 +72,14 @@ def batches(
         ``batch_size / world``.
 
     Raises:
+        InputError: all workers together had to leave out too much.
         EdgeError: a clip could not be made, with the dataset's own error; or a worker died.
     """
     if workers:
         # OpenCV's threads must not exist while processes are forked: a copied lock may stay locked.
         require("cv2", "video").setNumThreads(1)
     guarded = _Guarded(clips)
-    loader: DataLoader[tuple[_Batch | EdgeError, list[str]]] = DataLoader(
+    loader: DataLoader[tuple[_Batch | EdgeError, dict[str, str]]] = DataLoader(
         guarded,  # type: ignore[arg-type]
         batch_sampler=_BatchNumbers(batch_size, range(first_step, last_step), rank, world),
         num_workers=workers,
@@ -89,10 +91,10 @@ def batches(
         prefetch_factor=4 if workers else None,
     )
     with worker_deaths():
-        for batch, failures in loader:
-            clips.failures += [failure for failure in failures if failure not in clips.failures]
+        for batch, failed in loader:
             if isinstance(batch, EdgeError):
                 raise batch
+            clips.failed.include(failed)
             yield batch
 
 
@@ -120,6 +122,7 @@ class _Guarded:
 
     def __init__(self, clips: TrainingClips) -> None:
         self.clips = clips
+        self._told = len(clips.failed.by_name)
 
     def __getitem__(self, number: int) -> _Clip | EdgeError:
         try:
@@ -127,9 +130,11 @@ class _Guarded:
         except EdgeError as error:
             return error
 
-    def collate(self, items: list[_Clip | EdgeError]) -> tuple[_Batch | EdgeError, list[str]]:
-        """A batch, and what this process has had to leave out so far."""
-        return _collate(items), list(self.clips.failures)
+    def collate(self, items: list[_Clip | EdgeError]) -> tuple[_Batch | EdgeError, dict[str, str]]:
+        """A batch, and what this process has had to leave out since the one before."""
+        new = dict(islice(self.clips.failed.by_name.items(), self._told, None))
+        self._told += len(new)
+        return _collate(items), new
 
 
 def _collate(items: list[_Clip | EdgeError]) -> _Batch | EdgeError:

@@ -8,6 +8,7 @@ import numpy as np
 
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.motion import LABELS, TextureBank, render_sequence
+from effvit_edge.data.failures import Failures
 from effvit_edge.data.types import IGNORE, Frames, LabelledSequence, Targets
 
 _TRAIN_STREAM, _EVAL_STREAM = 0, 1
@@ -51,7 +52,8 @@ class MotionClips:
         self.switch_ignore = switch_ignore
         self.plain_share = plain_share
         self.plain_first = plain_first
-        self.failures: list[str] = []
+        self.failed = Failures(0, 1.0)
+        self.failures = self.failed.sentences
 
     @cached_property
     def bank(self) -> TextureBank:

@@ -12,7 +12,7 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.data.cache import SegmentCache, read_stretch
 from effvit_edge.data.clips import Sampling
-from effvit_edge.data.failures import Failures
+from effvit_edge.data.failures import count_missing
 from effvit_edge.data.footage import Footage, open_footage
 from effvit_edge.data.sampling import spread_starts, spread_uniform
 from effvit_edge.data.segments import Segment, SegmentList
@@ -34,8 +34,9 @@ class VideoSequences:
         views: clips over time and crops of each along the longer side; None for the whole segment.
         lead_s: seconds before a segment that are shown first, without a label; for streams.
         cache_bytes: budget of prepared frames in memory.
-        max_failed_share: share of the files that may be missing or unreadable.
+        max_failed_share: share of the segments that may be missing or unreadable.
         missing: a sentence for each file that is known to be missing.
+        listed: segments on the list, those of missing files included; by default one for each.
 
     Raises:
         InputError: nothing can be read or too much cannot, or views that there are not.
@@ -54,6 +55,7 @@ class VideoSequences:
         cache_bytes: int = 0,
         max_failed_share: float = 1.0,
         missing: Sequence[str] = (),
+        listed: int | None = None,
     ) -> None:
         _check_views(views, spec)
         self.groups = segments.groups
@@ -64,8 +66,7 @@ class VideoSequences:
         self._sampling = sampling
         self._views = views if sampling == "rate" else views or (1, 1)
         self._lead_s = lead_s
-        total = len(segments.segments) + len(missing)
-        self._failed = Failures(total, max_failed_share, missing)
+        self._failed = count_missing(segments, max_failed_share, missing, listed)
         self.failures = self._failed.sentences
         self._cache: SegmentCache[_Prepared] = SegmentCache(
             segments.segments,

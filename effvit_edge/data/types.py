@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from effvit_edge.core.card import LabelGroup
+from effvit_edge.data.failures import Failures
 
 IGNORE = -1
 """In targets: there is no answer to this."""
@@ -47,8 +48,10 @@ class TrainingClips(Protocol):
     """What the network answers; more than one group only if all are exclusive."""
     epoch_clips: int | None
     """Clips in one pass over the data; None when it is rendered and has no end."""
+    failed: Failures
+    """What had to be left out, and how much of it is too much."""
     failures: list[str]
-    """A sentence for each file that had to be left out."""
+    """Its sentences."""
 
     def __getitem__(self, number: int) -> tuple[Frames, Targets]:
         """Training clip ``number``, augmented."""

@@ -88,6 +88,7 @@ def _clips(recipe: Recipe, data: VideosData, listed: SegmentList, cache_bytes: i
         cache_bytes=cache_bytes,
         max_failed_share=data.max_failed_share,
         missing=missing,
+        listed=len(listed.segments),
     )
 
 
@@ -108,6 +109,7 @@ def _sequences(
         cache_bytes=cache_bytes,
         max_failed_share=data.max_failed_share,
         missing=missing,
+        listed=len(listed.segments),
     )
 
 

@@ -100,6 +100,7 @@ def open_evaluation(
         lead_s=lead_s if views is None else 0.0,
         max_failed_share=max_failed_share,
         missing=missing,
+        listed=len(listed.segments),
     )
     return sequences, views
 

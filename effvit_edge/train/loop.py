@@ -100,8 +100,10 @@ class Trainer:
             AveragedWeights(self.model, recipe.optim.ema) if recipe.optim.ema else None,
         )
         self.counters = Counters()
-        self.warnings = saved.differences(recipe, self.group.world) if saved else []
+        self.warnings: list[str] = []
         if saved is not None:
+            total = self.schedule.total_steps
+            self.warnings = saved.differences(recipe, self.group.world, total)
             self.counters = self.parts.restore(saved.state, saved.weights)
         self.objective = Objective(groups, recipe.optim, per_frame=self.card.mode == "stream")
         self.stepper = Stepper(
@@ -211,14 +213,24 @@ class Trainer:
         self._tell_failures(recorder)
 
     def _tell_failures(self, recorder: Recording) -> None:
-        """Record and say which videos any process left out, as soon as all of them meet."""
+        """Record and say which videos any process left out, as soon as all of them meet.
+
+        Raises:
+            InputError: all processes together had to leave out too much.
+        """
         told = self.group.gather([*self.clips.failures, *self.sequences.failures])
         known = dict.fromkeys(failure for failures in told for failure in failures)
-        new = [failure for failure in known if failure not in self.failures]
+        before = set(self.failures)
+        new = [failure for failure in known if failure not in before]
         if new:
             self.failures += new
             recorder.note({"failures": new})
             recorder.say(describe_failures(new))
+        try:
+            for failed in self.group.gather(self.clips.failed.by_name):
+                self.clips.failed.include(failed)
+        except InputError as error:
+            raise self.group.agreed(error) from error
 
     def _train(self, loader: _Batches, stop: list[int], recorder: Recording) -> None:
         while self.step < self.schedule.total_steps:
@@ -320,7 +332,10 @@ class Trainer:
             first, *others = self.group.gather(report)
             for other in others:
                 first.merge(other)
-        refuse_empty(first, self.sequences)
+        try:
+            refuse_empty(first, self.sequences)
+        except InputError as error:
+            raise self.group.agreed(error) from error
         self.report = first
         recorder.evaluation(first)
         self._tell_failures(recorder)

@@ -51,10 +51,15 @@ class SavedRun:
     start: Mapping[str, Any] | None
     """What it took from ``model.init`` when it began."""
 
-    def differences(self, recipe: Recipe, world: int) -> list[str]:
+    def differences(self, recipe: Recipe, world: int, total_steps: int) -> list[str]:
         """Sentences on what makes the rest of the run differ from an uninterrupted one."""
         facts = self.state.facts
         sentences = []
+        if facts["total_steps"] != total_steps:
+            sentences.append(
+                f"The run has {total_steps} steps now instead of {facts['total_steps']}: there is "
+                f"more or less data than when it began, so its clips come in another order."
+            )
         if facts["world"] != world:
             sentences.append(
                 f"Going on with {world} processes instead of {facts['world']}: batches and clips "
@@ -113,8 +118,8 @@ def find_finished(folder: Path, recipe: Recipe) -> FinishedRun | None:
     if not isinstance(figures, Mapping) or not _is_evaluation(folder / EVALUATION, figures):
         return None
     records = read_journal(folder / "metrics.jsonl")
-    failures = tuple(text for record in records for text in record.get("failures", ()))
-    return FinishedRun(folder, counters.step, counters.skipped, figures, failures)
+    failures = dict.fromkeys(text for record in records for text in record.get("failures", ()))
+    return FinishedRun(folder, counters.step, counters.skipped, figures, tuple(failures))
 
 
 def saved_step(folder: Path) -> int | None:

@@ -106,7 +106,7 @@ class VideosData:
     """Decode once into memory up to this size, training videos first, evaluation videos into what
     they leave; beyond it every clip is decoded when used."""
     max_failed_share: float = 0.1
-    """Stop when more than this share of the files is missing or cannot be decoded."""
+    """Stop when more than this share of the segments is missing or cannot be decoded."""
 
 
 @dataclass(frozen=True)

@@ -237,12 +237,12 @@ def test_too_many_unreadable_files_stop_the_run(broken: SegmentList, cache_bytes
             clips[number]
 
     use(max_failed_share=0.34)
-    with pytest.raises(InputError, match=r"2 of 6 videos are missing or cannot be decoded"):
+    with pytest.raises(InputError, match=r"2 of 6 segments are missing or cannot be decoded"):
         use(max_failed_share=0.3)
     missing = ["There is no file z.mp4."]
-    with pytest.raises(InputError, match=r"3 of 7 videos"):
+    with pytest.raises(InputError, match=r"3 of 7 segments"):
         use(max_failed_share=0.4, missing=missing)
-    with pytest.raises(InputError, match=r"1 of 7 videos .*First: There is no file z\.mp4"):
+    with pytest.raises(InputError, match=r"1 of 7 segments .*First: There is no file z\.mp4"):
         use(max_failed_share=0.1, missing=missing)
 
 
@@ -268,6 +268,21 @@ def test_what_a_worker_leaves_out_is_known_outside_it(broken: SegmentList, worke
     assert not clips.failures
     assert len(list(batches(clips, batch_size=6, first_step=0, last_step=2, workers=workers))) == 2
     assert len(clips.failures) == 2
+
+
+def test_what_all_workers_leave_out_is_counted_together(broken: SegmentList) -> None:
+    """Each of two workers meets one bad file of six, which is allowed; both are too many."""
+    seeds = range(50)
+    for seed in seeds:
+        clips = make_clips(broken, cache_bytes=0, seed=seed, max_failed_share=0.2)
+        names = [clips.name(number) for number in range(6)]
+        if (names.index("x.mp4") - names.index("y.mp4")) % 2:  # workers take turns
+            break
+    else:
+        pytest.fail("no order gives each worker one of them")
+    stream = batches(clips, batch_size=1, first_step=0, last_step=6, workers=2)
+    with pytest.raises(InputError, match=r"2 of 6 segments are missing or cannot be decoded"):
+        list(stream)
 
 
 def test_the_budget_is_never_exceeded(listed: SegmentList) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import EdgeError
+from effvit_edge.data.failures import Failures
 from effvit_edge.data.loader import batches
 from effvit_edge.data.types import Frames, Targets
 
@@ -20,7 +21,8 @@ class Numbers:
     epoch_clips: int | None = 8
 
     def __init__(self, deadly: int | None = None) -> None:
-        self.failures: list[str] = []
+        self.failed = Failures(8, 1.0)
+        self.failures = self.failed.sentences
         self.deadly = deadly
 
     def __getitem__(self, number: int) -> tuple[Frames, Targets]:

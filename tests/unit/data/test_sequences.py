@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_left_out_up_to_a_share(listed: SegmentList, tmp_
         sequences = make_sequences(segments, cache_bytes=cache_bytes, max_failed_share=0.4)
         assert [item.name for item in iterate(sequences)] == ["a.mp4", "b.mp4"]
         assert len(list(iterate(sequences))) == 2 and len(sequences.failures) == 1
-        with pytest.raises(InputError, match="1 of 3 videos are missing or cannot be decoded"):
+        with pytest.raises(InputError, match="1 of 3 segments are missing or cannot be decoded"):
             list(iterate(make_sequences(segments, cache_bytes=cache_bytes, max_failed_share=0.3)))
 
 

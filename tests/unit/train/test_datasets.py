@@ -101,8 +101,25 @@ def test_missing_files_count_as_failed(root: Path, tmp_path: Path) -> None:
     }
     clips, _ = build_data(make_recipe(root, tmp_path, data={**data, "max_failed_share": 0.2}))
     assert clips.epoch_clips == 4 and "gone.mp4" in clips.failures[0]
-    with pytest.raises(InputError, match=r"1 of 5 videos are missing .* allows 10%"):
+    with pytest.raises(InputError, match=r"1 of 5 segments are missing .* allows 10%"):
         build_data(make_recipe(root, tmp_path, data=data))
+
+
+def test_every_segment_of_a_missing_file_counts(root: Path, tmp_path: Path) -> None:
+    """Two segments of six are in a file that is not there: a third, though one file of five."""
+    there = [str(path.relative_to(root)) for path in sorted(root.rglob("*.mp4"))[:4]]
+    rows = ["path,label,split,start,end", "gone.mp4,a,train,0,1", "gone.mp4,a,train,1,2"]
+    for path in there:
+        rows += [f"{path},{path[0]},train,0,1", f"{path},{path[0]},test,1,2"]
+    (root / "segments.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    data = {
+        "set": "csv",
+        "annotations": "segments.csv",
+        "train": ["split=train"],
+        "eval": ["split=test"],
+    }
+    with pytest.raises(InputError, match=r"2 of 6 segments are missing .* allows 30%"):
+        build_data(make_recipe(root, tmp_path, data={**data, "max_failed_share": 0.3}))
 
 
 def test_notes(root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_another_number_of_processes_is_allowed_and_told(tmp_path: Path) -> None
     assert Trainer(recipe, resume=True).warnings == []
     (warning,) = Trainer(recipe, resume=True, group=Two()).warnings
     assert warning.startswith("Going on with 2 processes instead of 1")
+
+
+def test_a_run_that_became_longer_by_its_data_says_so(tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe(tmp_path))
+    trainer.schedule = replace(trainer.schedule, total_steps=5)  # of fewer videos
+    trainer._write("last")
+    (warning,) = Trainer(tiny_recipe(tmp_path), resume=True).warnings
+    assert warning.startswith("The run has 6 steps now instead of 5")
 
 
 def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before(tmp_path: Path) -> None:
