@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +48,7 @@ def command(
     """
     for module in ("torch", "safetensors", "yaml", "cv2", "av", "matplotlib"):
         require(module, "train")
-    from effvit_edge.train.distributed import ToldElsewhere, local_rank
+    from effvit_edge.train.distributed import ToldElsewhere
 
     if output is not None:
         overrides = (*overrides, f"output.folder={json.dumps(output)}")
@@ -54,10 +56,6 @@ def command(
         run = _train(context, recipe, overrides, resume)
     except ToldElsewhere as error:
         context.exit(error.exit_code)
-    except (InputError, EnvironmentFault) as error:
-        if local_rank() > 0:  # one process of each machine tells what all of them met
-            context.exit(error.exit_code)
-        raise
     if run is not None:
         _tell(run, as_json)
 
@@ -72,20 +70,37 @@ def _train(
     from effvit_edge.train.recipe import load_recipe
     from effvit_edge.train.resume import find_finished
 
-    parsed = load_recipe(recipe, overrides)
-    folder = Path(parsed.output.folder)
-    with join_group(choose_device(parsed.speed.device, local_rank())) as group:
-        run = find_finished(folder, parsed) if resume else None
-        if run is not None and group.leads:
+    with ExitStack() as stack:
+        with _told_once_a_machine():
+            parsed = load_recipe(recipe, overrides)
+            folder = Path(parsed.output.folder)
+            device = choose_device(parsed.speed.device, local_rank())
+            group = stack.enter_context(join_group(device))
+            run = find_finished(folder, parsed) if resume else None
+            trainer = None if run else Trainer(parsed, resume=resume, group=group)
+        if trainer is None and group.leads:
             click.echo(f"{folder} is finished already: nothing was trained.", err=True)
-        if run is None:
+        if trainer is not None:
             try:
-                run = Trainer(parsed, resume=resume, group=group).run()
+                run = trainer.run()
             except KeyboardInterrupt:
                 if group.leads:
                     click.echo(_stopped(folder), err=True)
                 context.exit(INTERRUPTED)
         return run if group.leads else None
+
+
+@contextmanager
+def _told_once_a_machine() -> Iterator[None]:
+    """Around what every process meets alike: one of each machine tells what is wrong."""
+    from effvit_edge.train.distributed import ToldElsewhere, local_rank
+
+    try:
+        yield
+    except (InputError, EnvironmentFault) as error:
+        if local_rank() > 0:
+            raise ToldElsewhere(error) from error
+        raise
 
 
 def _tell(run: FinishedRun, as_json: bool) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 
 from effvit_edge.cli.main import main
 from effvit_edge.train import loop
+from effvit_edge.train.datasets import build_data
+from effvit_edge.train.recipe import parse_recipe
 from effvit_edge.train.step import Outcome
 from tests.videos import write_video
 
@@ -189,7 +193,40 @@ def test_unreadable_videos_alone_are_an_error(
         for number in range(2):
             (tmp_path / "clips" / label / f"{number}.mp4").write_text("no film", encoding="utf-8")
     assert train(tmp_path / "clips", tmp_path / "run") == 2
-    assert "1 of 2 videos are missing or cannot be decoded" in capsys.readouterr().err
+    assert "1 of 2 segments are missing or cannot be decoded" in capsys.readouterr().err
+
+
+def test_what_one_process_of_several_meets_is_told(clips: Path, tmp_path: Path) -> None:
+    """The second process's part of the first batch has the one file that is none."""
+    own = tmp_path / "clips"
+    shutil.copytree(clips, own)
+    (own / "dark" / "1.mp4").write_text("no film", encoding="utf-8")
+    rows = [f"{label}/{n}.mp4,{label},{n // 2}" for label in ("dark", "light") for n in range(3)]
+    (own / "clips.csv").write_text("path,label,part\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    data = {"set": "csv", "annotations": "clips.csv", "train": ["part=0"], "eval": ["part=1"]}
+    recipe = {
+        "model": {"preset": "efficientvit3d_b0", "causal": True, "num_frames": 2},
+        "input": {"height": 32, "width": 32, "fps": 10, "frames": 6},
+        "data": {"kind": "videos", "root": str(own), "cache_gb": 0, "max_failed_share": 0, **data},
+        "optim": {"lr": 0.003, "batch_size": 4, "steps": 2},
+        "speed": {"workers": 0, "device": "cpu", "threads": 1},
+        "output": {"folder": str(tmp_path / "run"), "tensorboard": False},
+    }
+    for seed in range(50):
+        made, _ = build_data(parse_recipe({**recipe, "seed": seed}))
+        if "dark/1.mp4" in (made.name(2), made.name(3)):
+            break
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps({**recipe, "seed": seed}), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("-m", "effvit_edge", "train", str(path)),
+    ]
+    done = subprocess.run(
+        command, cwd=MODELS.parent, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode != 0
+    assert "1 of 4 segments are missing or cannot be decoded" in done.stderr
 
 
 def test_a_video_left_out_is_told_in_a_pipe_and_in_json(
