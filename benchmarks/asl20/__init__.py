@@ -1,0 +1,1 @@
+"""Whether training can fit: twenty clips of real footage, learnt by heart."""
