@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import onnx
@@ -48,14 +49,7 @@ def build_case(case: Case, folder: Path) -> dict[str, object]:
     Raises:
         EdgeError: the graph is not exported, parsed or built.
     """
-    model, card = random_preset(
-        f"efficientvit3d_{case.variant}",
-        case.mode,
-        num_classes=NUM_CLASSES,
-        num_frames=NUM_FRAMES,
-        input_size=INPUT_SIZE,
-    )
-    proto = PASSES[case.precision](build_onnx(model.eval(), card, mode=case.mode))
+    proto = PASSES[case.precision](_export(case.variant, case.mode))
     path = folder / f"{case}.onnx"
     path.write_bytes(proto.SerializeToString())
     report = build_engine(path, path.with_suffix(".plan"), EngineOptions(flavour="tensorrt_rtx"))
@@ -67,3 +61,15 @@ def build_case(case: Case, folder: Path) -> dict[str, object]:
         "build_seconds": report.sidecar.build_seconds,
         "tensorrt": report.sidecar.tensorrt,
     }
+
+
+@lru_cache(maxsize=1)  # the precisions of a graph come one after the other
+def _export(variant: str, mode: Mode) -> onnx.ModelProto:
+    model, card = random_preset(
+        f"efficientvit3d_{variant}",
+        mode,
+        num_classes=NUM_CLASSES,
+        num_frames=NUM_FRAMES,
+        input_size=INPUT_SIZE,
+    )
+    return build_onnx(model.eval(), card, mode=mode)
