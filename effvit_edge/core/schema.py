@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -120,13 +121,14 @@ def _convert_scalar(kind: Any, value: object, where: str) -> Any:
         return float(value)
     if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
         with contextlib.suppress(ValueError):  # refused below, with the place and what was got
-            return float(value)
-    if (isinstance(value, bool) and kind is not bool) or not isinstance(value, kind):
+            value = float(value)
+    wrong = (isinstance(value, bool) and kind is not bool) or not isinstance(value, kind)
+    if wrong or (kind is float and not math.isfinite(typing.cast("float", value))):
         raise InputError(f"{where}: expected {_NAMES.get(kind, kind)}, got {_show(value)}.")
     return value
 
 
-_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_NAMES = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}
 
 
 def _join(where: str, name: str) -> str:

@@ -166,9 +166,30 @@ def _check_length(optim: OptimRecipe, overrides: Sequence[str]) -> None:
 
 
 def _check(recipe: Recipe) -> None:
-    for holds, sentence in (*_input_rules(recipe), *_optim_rules(recipe), *_data_rules(recipe)):
-        if not holds:
-            raise InputError(f"{sentence}.")
+    for rules in (_sign_rules, _input_rules, _optim_rules, _data_rules):
+        for holds, sentence in rules(recipe):
+            if not holds:
+                raise InputError(f"{sentence}.")
+
+
+def _sign_rules(recipe: Recipe) -> list[tuple[bool, str]]:
+    optim, evaluation, speed = recipe.optim, recipe.eval, recipe.speed
+    values = {
+        "seed": recipe.seed,
+        "input.lead_s": recipe.input.lead_s,
+        "optim.steps": optim.steps,
+        "optim.epochs": optim.epochs,
+        "optim.min_steps": optim.min_steps,
+        "optim.warmup_steps": optim.warmup_steps,
+        "optim.warmup_epochs": optim.warmup_epochs,
+        "optim.weight_decay": optim.weight_decay,
+        "optim.clip_norm": optim.clip_norm,
+        "eval.every": evaluation.every,
+        "eval.every_epochs": evaluation.every_epochs,
+        "speed.workers": speed.workers,
+        "speed.threads": speed.threads,
+    }
+    return [(value >= 0, f"{name} must not be negative") for name, value in values.items()]
 
 
 def _input_rules(recipe: Recipe) -> list[tuple[bool, str]]:
@@ -179,7 +200,7 @@ def _input_rules(recipe: Recipe) -> list[tuple[bool, str]]:
         (shape.fps > 0, "input.fps must be positive"),
         (shape.frames > 0 and model.num_frames > 0, "frames must be positive"),
         (0 < shape.crop_ratio <= 1, "input.crop_ratio must lie in (0, 1]"),
-        (shape.lead_s >= 0, "input.lead_s must not be negative"),
+        (min(shape.std) > 0, "input.std must be positive"),
         (not (uniform and model.causal), "a causal network needs input.sampling=rate"),
         (not (uniform and shape.lead_s), "input.lead_s needs input.sampling=rate"),
     ]
@@ -200,14 +221,15 @@ def _optim_rules(recipe: Recipe) -> list[tuple[bool, str]]:
         (0 <= optim.ema < 1, "optim.ema must lie in [0, 1)"),
         (0 < optim.layer_decay <= 1, "optim.layer_decay must lie in (0, 1]"),
         (0 <= optim.momentum < 1, "optim.momentum must lie in [0, 1)"),
-        (optim.clip_norm >= 0, "optim.clip_norm must not be negative"),
+        (0 <= optim.min_lr_ratio <= 1, "optim.min_lr_ratio must lie in [0, 1]"),
+        (all(0 <= beta < 1 for beta in optim.betas), "optim.betas must lie in [0, 1)"),
         (optim.accumulate > 0, "optim.accumulate must be positive"),
         (optim.max_nonfinite > 0, "optim.max_nonfinite must be positive"),
         (0 <= optim.warmup_frames < frames, "optim.warmup_frames must be below input.frames"),
         (0 <= optim.label_smoothing < 1, "optim.label_smoothing must lie in [0, 1)"),
         (evaluation.crops in (1, 3), "eval.crops must be 1 or 3"),
         (evaluation.clips > 0, "eval.clips must be positive"),
-        (recipe.speed.workers >= 0, "speed.workers must not be negative"),
+        (evaluation.max_frames > 0, "eval.max_frames must be positive"),
         (
             not (recipe.speed.compile and recipe.speed.recompute),
             "speed.compile plans memory itself; give one of speed.compile and speed.recompute",
@@ -228,12 +250,20 @@ def _data_rules(recipe: Recipe) -> list[tuple[bool, str]]:
             (augment == AugmentRecipe(), "augment is for videos; rendered motion has none of it"),
         ]
     shares = (augment.flip or 0.0, augment.erase, augment.mix_share)
-    ops = augment.randaugment
+    ops, scale, aspect, speed = augment.randaugment, augment.scale, augment.aspect, augment.speed
     return [
         (bool(data.root), "data.root must name the folder of the videos"),
         (0 < data.eval_share < 1, "data.eval_share must lie in (0, 1)"),
         (0 <= data.max_failed_share < 1, "data.max_failed_share must lie in [0, 1)"),
-        (augment.speed[0] > 0, "augment.speed must be positive"),
+        (data.cache_gb >= 0, "data.cache_gb must not be negative"),
+        (0 < scale[0] <= scale[1] <= 1, "augment.scale must rise and lie in (0, 1]"),
+        (0 < aspect[0] <= aspect[1], "augment.aspect must rise and be positive"),
+        (0 < speed[0] <= speed[1], "augment.speed must rise and be positive"),
+        (
+            speed == (1.0, 1.0) or recipe.input.sampling == "rate",
+            "augment.speed needs input.sampling=rate",
+        ),
+        (augment.color >= 0, "augment.color must not be negative"),
         (
             all(0 <= share <= 1 for share in shares),
             "augment.flip, augment.erase and augment.mix_share must lie in [0, 1]",

@@ -243,6 +243,15 @@ def test_set_can_change_the_kind_of_data(tmp_path: Path) -> None:
         ("optim.steps=0", "give one of optim.steps and optim.epochs"),
         ("optim.warmup_frames=6", "optim.warmup_frames must be below input.frames"),
         ("data={kind: videos}", "data.root must name the folder"),
+        ("optim.lr=.nan", "optim.lr: expected a finite number, got nan"),
+        ("optim.weight_decay=-1", "optim.weight_decay must not be negative"),
+        ("optim.warmup_steps=-3", "optim.warmup_steps must not be negative"),
+        ("optim.min_lr_ratio=2", "optim.min_lr_ratio must lie in [0, 1]"),
+        ("optim.betas=[0.9, 1.0]", "optim.betas must lie in [0, 1)"),
+        ("eval.every=-1", "eval.every must not be negative"),
+        ("eval.max_frames=0", "eval.max_frames must be positive"),
+        ("input.std=[0.2, 0, 0.2]", "input.std must be positive"),
+        ("seed=-1", "seed must not be negative"),
         ("optim.lr", "expected section.key=value"),
         ("optim.lr.x=1", "lr is a value, not a section"),
     ],
@@ -250,6 +259,24 @@ def test_set_can_change_the_kind_of_data(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, override: str, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         load_recipe(write(tmp_path), [override])
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("data.cache_gb=-1", "data.cache_gb must not be negative"),
+        ("augment.scale=[1.0, 0.4]", "augment.scale must rise and lie in (0, 1]"),
+        ("augment.aspect=[0, 1]", "augment.aspect must rise and be positive"),
+        ("augment.speed=[2, 1]", "augment.speed must rise and be positive"),
+        ("augment.color=-1", "augment.color must not be negative"),
+        ("input.sampling=uniform", "augment.speed needs input.sampling=rate"),
+    ],
+)
+def test_what_is_wrong_with_videos_is_named(tmp_path: Path, override: str, sentence: str) -> None:
+    videos = ["data={kind: videos, root: clips}", "augment.speed=[0.5, 2]", "model.causal=false"]
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(tmp_path), [*videos, override])
     assert sentence in str(caught.value)
 
 
