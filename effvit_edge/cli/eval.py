@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from effvit_edge.core.errors import InputError
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ if TYPE_CHECKING:
 )
 @click.option("--count", default=180, show_default=True, help="Sequences, for rendered motion.")
 @click.option("--seed", default=1, show_default=True, help="Of rendered motion.")
-@click.option("--provider", default="auto", show_default=True, help="What runs an ONNX file.")
+@click.option(
+    "--provider",
+    default="auto",
+    show_default=True,
+    help="What runs an ONNX file; of a checkpoint the device: auto, cpu or cuda.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the JSON and picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
@@ -110,16 +116,27 @@ def _in_words(views: Views | None) -> str:
 
 def _open_scorer(artifact: Path, provider: str, stack: ExitStack) -> Scorer:
     if artifact.is_dir():
-        require("torch", "train")
-        from effvit_edge.train.checkpoint import load_model
-        from effvit_edge.train.scoring import TorchScorer
-
-        model, card = load_model(artifact)
-        return TorchScorer(model, card)
+        return _open_checkpoint(artifact, provider)
     from effvit_edge.cli.session import open_model
     from effvit_edge.train.evaluate import SessionScorer
 
     return SessionScorer(stack.enter_context(open_model(artifact, provider)))
+
+
+def _open_checkpoint(folder: Path, provider: str) -> Scorer:
+    require("torch", "train")
+    from effvit_edge.train.build import choose_device
+    from effvit_edge.train.checkpoint import load_model
+    from effvit_edge.train.scoring import TorchScorer
+
+    if provider not in ("auto", "cpu", "cuda"):
+        raise InputError(
+            f"--provider {provider} runs exported models, and {folder} is a checkpoint. "
+            "Export it first, or give auto, cpu or cuda."
+        )
+    device = choose_device(provider, option="--provider")
+    model, card = load_model(folder)
+    return TorchScorer(model.to(device), card, device=device)
 
 
 @contextmanager

@@ -98,12 +98,13 @@ def build_card(
     )
 
 
-def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device of a recipe; ``auto`` is CUDA where there is one.
+def choose_device(name: str, local_rank: int = 0, *, option: str = "speed.device") -> torch.device:
+    """The device of a name; ``auto`` is CUDA where there is one.
 
     Args:
         name: ``auto``, or torch's name of a device.
         local_rank: which of the machine's GPUs ``auto`` and ``cuda`` mean.
+        option: where the name was given, for the error.
 
     Raises:
         EnvironmentFault: the device is not there.
@@ -116,7 +117,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise EnvironmentFault(f"speed.device: {name} cannot be used here: {error}") from error
+        raise EnvironmentFault(f"{option}: {name} cannot be used here: {error}") from error
     return device
 
 

@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from effvit_edge.cli.eval_text import tables
 from effvit_edge.cli.main import main
 from effvit_edge.core.card import LabelGroup, Mode
+from effvit_edge.train import build
+from effvit_edge.train.loop import Trainer
 from effvit_edge.train.metrics import Report
 from tests.tiny_models import LABELS, tiny_card, write_model
+from tests.unit.train.recipes import tiny_recipe
 from tests.videos import write_video
 
 COLOURS = {"dark": (10, 10, 10), "light": (240, 240, 240), "reddish": (230, 20, 20)}
@@ -174,6 +178,25 @@ def test_motion_is_refused_for_a_model_that_is_not_square(
     artifact = write_model(tmp_path / "m.onnx", wide)
     assert main(["eval", str(artifact), "--data", "motion"]) == 2
     assert "rendered square, and the model takes 8x16" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_evaluated_on_the_device_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer(tiny_recipe(tmp_path))._write("last")
+    asked: list[str] = []
+
+    def choose(name: str, *, option: str) -> torch.device:
+        asked.append(name)
+        return torch.device("cpu")
+
+    monkeypatch.setattr(build, "choose_device", choose)
+    data = ("--data", "motion", "--count", "1")
+    assert evaluated(capsys, tmp_path, *data)["sequences"] == 1
+    assert evaluated(capsys, tmp_path, *data, "--provider", "cuda")["sequences"] == 1
+    assert asked == ["auto", "cuda"]
+    assert main(["eval", str(tmp_path), *data, "--provider", "tensorrt"]) == 2
+    assert "--provider tensorrt runs exported models" in capsys.readouterr().err
 
 
 def test_groups_stand_side_by_side() -> None:
