@@ -102,8 +102,7 @@ class TensorRTBuilder:
         if options.weak_precision is not None:
             self._allow(config, options.weak_precision)
         if timings is not None:
-            cache = config.create_timing_cache(timings)
-            config.set_timing_cache(cache, False)  # False: refuse those of another device
+            _give_timings(config, timings)
         self._monitor = _make_monitor(trt, step)
         config.progress_monitor = self._monitor
         self._config = config
@@ -141,6 +140,13 @@ class TensorRTBuilder:
                     f"with --precision {precision} instead; the engine takes it from there.",
                 )
             config.set_flag(flag)
+
+
+def _give_timings(config: Any, timings: bytes) -> None:
+    """Start from a timing cache, or from an empty one where it is damaged or another device's."""
+    cache = config.create_timing_cache(timings)
+    if cache is None or not config.set_timing_cache(cache, False):  # False: no other device's
+        config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
 def _make_monitor(module: Any, step: Step) -> Any:

@@ -67,6 +67,14 @@ def test_timings_come_back_after_a_build(tensorrt: ModuleType, onnx: Path) -> No
     assert builder.timings() is None
 
 
+@pytest.mark.parametrize("timings", [b"damaged", b"another device's"])
+def test_timings_that_are_of_no_use_are_begun_anew(
+    tensorrt: ModuleType, onnx: Path, timings: bytes
+) -> None:
+    _built(tensorrt, onnx, EngineOptions(), timings)
+    assert ("timings", b"", False) in tensorrt.EVENTS
+
+
 @pytest.mark.parametrize(("precision", "flags"), [("fp16", [1]), ("int8", [1, 2])])
 def test_weak_precision_is_for_versions_that_have_it(
     tensorrt: ModuleType, onnx: Path, precision: Any, flags: list[int]

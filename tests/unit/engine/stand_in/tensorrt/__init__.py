@@ -94,11 +94,13 @@ class _Config(_Released):
     def clear_flag(self, flag: int) -> None:
         EVENTS.append(("clear", flag))
 
-    def create_timing_cache(self, content: bytes) -> _Cache:
-        return _Cache(content)
+    def create_timing_cache(self, content: bytes) -> Any:
+        return None if content == b"damaged" else _Cache(content)
 
     def set_timing_cache(self, cache: _Cache, ignore_mismatch: bool) -> bool:
         EVENTS.append(("timings", cache._content, ignore_mismatch))
+        if cache._content == b"another device's":
+            return False
         self._cache = cache
         return True
 
