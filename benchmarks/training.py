@@ -168,12 +168,20 @@ def draw_curves(
     for name, outcomes in models.items():
         _draw_band(left, [outcome.top1 for outcome in outcomes], name)
         _draw_band(right, [outcome.loss for outcome in outcomes], name)
-    for name, value in floors.items():
-        left.axhline(value, color="grey", linewidth=0.8, linestyle=":")
-        left.annotate(f"{name} {value:.2f}", (0, value), fontsize=7, color="grey", va="bottom")
+    label = "floors: " + ", ".join(f"{name} {value:.2f}" for name, value in floors.items())
+    left.hlines(
+        list(floors.values()),
+        0,
+        1,
+        transform=left.get_yaxis_transform(),
+        label=label,
+        color="grey",
+        linewidth=0.8,
+        linestyle=":",
+    )
     left.set(xlabel="step", ylabel="top-1 of whole clips, test", ylim=(0, 1.02))
     right.set(xlabel="step", ylabel=f"training loss, mean of {SMOOTHED_STEPS} steps")
-    left.legend(loc="lower right", fontsize=8)
+    left.legend(loc="lower right", fontsize=7)
     left.set_xlim(left=0)
     figure.suptitle(title, fontsize=10)
     with atomic_path(path) as new:

@@ -1,0 +1,1 @@
+"""Accuracy on very short clips of many sizes: five basketball actions."""
