@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import onnx
 
+from effvit_edge.core import attention_op
 from effvit_edge.core.errors import EdgeError
 
 OPSET = 18
@@ -35,11 +36,11 @@ def check_rules(model: onnx.ModelProto) -> None:
 def broken_rules(model: onnx.ModelProto) -> Iterator[str]:
     """The rules that a graph breaks, as short sentences."""
     opsets = {entry.domain: entry.version for entry in model.opset_import}
-    if opsets != {"": OPSET}:
+    if opsets not in ({"": OPSET}, {"": OPSET, attention_op.DOMAIN: attention_op.OPSET}):
         yield f"opsets are {opsets}, not {OPSET} alone"
     if model.ir_version != IR_VERSION:
         yield f"IR version is {model.ir_version}, not {IR_VERSION}"
-    if model.functions:
+    if any(function.domain != attention_op.DOMAIN for function in model.functions):
         yield "it has local functions"
     ops = {node.op_type for node in model.graph.node}
     for what, names in _FORBIDDEN.items():

@@ -90,11 +90,14 @@ class LinearAttention(nn.Module):
         frames = time.to_frames(torch.cat([qkv, aggregated], dim=1))
         # (F, 6C, H, W) -> (F, heads, 3d, N); the channels of a head are its q, k and v in turn
         heads = frames.shape[1] // (3 * self.head_dim)
-        per_head = frames.reshape(frames.shape[0], heads, 3 * self.head_dim, -1)
-        query, key, value = per_head.split(self.head_dim, dim=2)
-        out = relu_linear_attention(
-            query, key, value, eps=self.eps, time=time, state_key=self.state_key
-        )
+        out = self.attend(frames.reshape(frames.shape[0], heads, 3 * self.head_dim, -1), time)
         out = out.reshape(frames.shape[0], -1, *frames.shape[2:])  # (F, 2C, H, W)
         projected: Tensor = self.proj(time.from_frames(out, like=x), time)
         return projected
+
+    def attend(self, qkv: Tensor, time: Timeline) -> Tensor:
+        """``(F, heads, 3d, N) -> (F, heads, d, N)``; what an export may write as one operator."""
+        query, key, value = qkv.split(self.head_dim, dim=2)
+        return relu_linear_attention(
+            query, key, value, eps=self.eps, time=time, state_key=self.state_key
+        )

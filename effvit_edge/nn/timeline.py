@@ -232,13 +232,17 @@ class Step:
         if self.window == 1:
             return x, 1.0
         row = x.reshape(self.batch_size, 1, -1)
-        ring = self._previous(key, row, (self.batch_size, self.window - 1, row.shape[2]))
+        ring = self.ring(key, row)
         self.next_state[key] = torch.cat([ring[:, 1:], row], dim=1)
         total = ring.sum(1, keepdim=True) + row
-        return total.reshape(x.shape), self._frames_seen(x)
+        return total.reshape(x.shape), self.frames_seen(x)
 
-    def _frames_seen(self, x: Tensor) -> Tensor:
-        """``(B, 1, 1, 1)``: frames in the window, this one included."""
+    def ring(self, key: str, row: Tensor) -> Tensor:
+        """The last ``M − 1`` summands of a window, ``(B, M − 1, D)``, for a ``row (B, 1, D)``."""
+        return self._previous(key, row, (self.batch_size, self.window - 1, row.shape[2]))
+
+    def frames_seen(self, x: Tensor) -> Tensor:
+        """``(B, 1, 1, 1)``: frames in the window, this one included, of the type of ``x``."""
         if self._seen is None:
             count = self._previous(COUNT_KEY, x, (self.batch_size, 1, 1, 1))
             self._seen = torch.clamp(count + 1.0, max=float(self.window))

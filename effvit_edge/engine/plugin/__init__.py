@@ -52,8 +52,8 @@ Names, fields and arithmetic are the same in the Python plugin (`python_plugin`)
 (``cpp/``); both call the C interface in ``kernels/api.h``.
 """
 
-DOMAIN = "effvit_edge"
-CLIP_OP = "ReluLinearAttention3d"
-STEP_OP = "ReluLinearAttention3dStep"
-VERSION = "1"
+from effvit_edge.core.attention_op import CLIP_OP, DOMAIN, STEP_OP, VERSION
+
+__all__ = ["CLIP_OP", "DOMAIN", "HEAD_DIMS", "STEP_OP", "VERSION"]
+
 HEAD_DIMS = (16, 32)
