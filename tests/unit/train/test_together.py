@@ -67,8 +67,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         {"recipe": stopped, "resume": False, "stop_at": 2},
         {"recipe": stopped, "resume": True},
     ]
+    # Each process its own statistics, which are averaged; the second has nothing to evaluate.
+    own = tree(together / "own", "batch", ema=0.9)
+    own["data"]["eval_sequences"] = 1
+    jobs.append({"recipe": own, "resume": False})
     said = train_together(together, jobs)
-    assert said.count("step 4:") == 3  # by one process of the two
+    assert said.count("step 4:") == 4  # by one process of the two
     for name, batch_norm in (("frozen", "frozen"), ("sync", "batch")):
         Trainer(parse_recipe(tree(alone / name, batch_norm))).run()
     return alone, together
@@ -95,6 +99,12 @@ def test_two_processes_evaluate_what_one_does(folders: tuple[Path, Path]) -> Non
     assert reports[0]["sequences"] == 3
     assert reports[0]["confusion"] == reports[1]["confusion"]
     assert reports[0]["top1"] == reports[1]["top1"]
+
+
+def test_a_process_without_a_sequence_of_its_own_is_waited_for(folders: tuple[Path, Path]) -> None:
+    _, together = folders
+    report = json.loads((together / "own" / "evaluation.json").read_text("utf-8"))
+    assert report["sequences"] == 1
 
 
 def test_stopped_by_one_of_them_both_go_on_bit_for_bit(folders: tuple[Path, Path]) -> None:

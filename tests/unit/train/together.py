@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import sys
@@ -28,6 +29,16 @@ def main(jobs: list[dict[str, Any]]) -> None:
                 trainer.run()
             except KeyboardInterrupt:
                 assert trainer.step == stop
+            assert len(set(group.gather(digest(trainer)))) == 1  # all processes have the same
+
+
+def digest(trainer: Trainer) -> str:
+    """Of a process's weights and statistics, averaged ones too."""
+    content = hashlib.sha256()
+    for state in (trainer.model.state_dict(), trainer.parts.weights()):
+        for value in state.values():
+            content.update(value.numpy().tobytes())
+    return content.hexdigest()
 
 
 def ask_to_stop(trainer: Trainer, step: int) -> None:
