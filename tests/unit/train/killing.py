@@ -54,7 +54,6 @@ class Moments:
 
 
 def _train(tree: dict[str, Any], kill_at: int, moments_file: str) -> None:
-    multiprocessing.set_start_method("fork", force=True)  # the loader's, as in a run of its own
     torch.set_num_threads(1)
     recipe = parse_recipe(tree)
     folder = Path(recipe.output.folder)
