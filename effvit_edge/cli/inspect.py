@@ -1,4 +1,4 @@
-"""``effvit-edge inspect``: what an artifact is. Needs neither torch nor onnx."""
+"""``effvit-edge inspect``: what an artifact is. Needs neither torch nor onnx nor TensorRT."""
 
 from __future__ import annotations
 
@@ -10,32 +10,50 @@ from typing import Any
 
 import click
 
+from effvit_edge.cli.inspect_text import Facts, describe
+from effvit_edge.cli.lineage import CARD_FILE, WEIGHTS_FILE, find_ancestors
+from effvit_edge.core.attention_op import DOMAIN
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import sha256_file
-from effvit_edge.core.onnx_header import OnnxHeader, TensorInfo, read_onnx_header
+from effvit_edge.core.onnx_header import OnnxHeader, TensorInfo, elements, read_onnx_header
+from effvit_edge.core.onnx_layers import summarize_layers
 from effvit_edge.runtime.graph import CARD_KEY
+from effvit_edge.runtime.kinds import is_plan
+from effvit_edge.runtime.sidecar import read_plan, read_sidecar
 
-_CARD, _WEIGHTS = "card.json", "model.safetensors"
 _ELEMENT_BYTES = {"float16": 2, "uint8": 1, "int8": 1, "float64": 8, "int64": 8}
 _SAFETENSORS_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
-_Facts = dict[str, Any]
 
 
 @click.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object with everything.")
 def command(artifact: Path, as_json: bool) -> None:
-    """Show the card, sizes, inputs, outputs and operators of an ONNX file or a checkpoint."""
-    facts = _inspect_folder(artifact) if artifact.is_dir() else _inspect_onnx(artifact)
+    """Show what a checkpoint, an ONNX file or an engine is.
+
+    Its card, size, inputs and outputs, layers with their precision and multiply-accumulates (MACs),
+    the state of a stream, and the files it was made from, looked for beside it.
+    """
+    facts = _inspect(artifact)
     if as_json:
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    for line in _lines(facts):
+    for line in describe(facts):
         click.echo(line)
 
 
-def _inspect_onnx(path: Path) -> _Facts:
+def _inspect(artifact: Path) -> Facts:
+    if artifact.is_dir():
+        return _inspect_folder(artifact)
+    if not artifact.exists():
+        raise InputError(f"There is no file {artifact}.")
+    if not artifact.is_file():
+        raise InputError(f"{artifact} is no regular file. Give a checkpoint, an ONNX file or plan.")
+    return _inspect_plan(artifact) if is_plan(artifact) else _inspect_onnx(artifact)
+
+
+def _inspect_onnx(path: Path) -> Facts:
     header = _read_header(path)
     if CARD_KEY not in header.metadata:
         raise InputError(
@@ -45,84 +63,117 @@ def _inspect_onnx(path: Path) -> _Facts:
     card = ModelCard.from_json(header.metadata[CARD_KEY], source=str(path))
     verify = path.with_name(f"{path.stem}.verify.npz")
     return {
-        "kind": "onnx",
-        "path": str(path),
-        "size_bytes": path.stat().st_size,
-        "sha256": sha256_file(path),
-        "card": dataclasses.asdict(card),
+        **_of_file("onnx", path, sha256_file(path), card),
         "ir_version": header.ir_version,
         "opsets": header.opsets,
         "weights": header.weight_elements,
-        "inputs": [dataclasses.asdict(tensor) for tensor in header.inputs],
-        "outputs": [dataclasses.asdict(tensor) for tensor in header.outputs],
-        "state_bytes": _state_bytes(header),
+        **_of_graph(header),
         "ops": header.ops,
         "verify": str(verify) if verify.is_file() else None,
     }
+
+
+def _of_file(kind: str, path: Path, digest: str, card: ModelCard) -> Facts:
+    """What every artifact has."""
+    return {
+        "kind": kind,
+        "path": str(path),
+        "size_bytes": path.stat().st_size,
+        "sha256": digest,
+        "card": dataclasses.asdict(card),
+        "ancestors": [dataclasses.asdict(found) for found in find_ancestors(path, card)],
+    }
+
+
+def _of_graph(header: OnnxHeader) -> Facts:
+    """What a graph does, the same for the engine that is built of it."""
+    summary = summarize_layers(header)
+    states = [tensor for tensor in header.inputs if tensor.name.startswith("state_")]
+    return {
+        "inputs": [dataclasses.asdict(tensor) for tensor in header.inputs],
+        "outputs": [dataclasses.asdict(tensor) for tensor in header.outputs],
+        "state_bytes": sum(_bytes(tensor) for tensor in states),
+        "attention": _attention(header),
+        "layers": [dataclasses.asdict(layer) for layer in summary.layers],
+        "macs": summary.macs,
+        "quantize_nodes": summary.quantize_nodes,
+        "dequantize_nodes": summary.dequantize_nodes,
+    }
+
+
+def _attention(header: OnnxHeader) -> str:
+    own = {name for name in header.ops if name.startswith(f"{DOMAIN}::")}
+    if not own:
+        return "native"
+    return "operator with a body" if own <= header.functions else "plugin"
 
 
 def _read_header(path: Path) -> OnnxHeader:
     try:
         return read_onnx_header(path)
     except InputError as error:
-        if path.suffix == ".onnx" or not path.is_file():
+        if path.suffix == ".onnx":
             raise
         raise InputError(
-            f"{path} is no ONNX file. Give one that effvit-edge export wrote, or the folder that "
-            "effvit-edge train wrote."
+            f"{path} is no ONNX file. Give one that effvit-edge export wrote, an engine, or the "
+            "folder that effvit-edge train wrote."
         ) from error
 
 
-def _state_bytes(header: OnnxHeader) -> int:
-    return sum(_bytes(tensor) for tensor in header.inputs if tensor.name.startswith("state_"))
-
-
 def _bytes(tensor: TensorInfo) -> int:
-    sizes = [size for size in tensor.shape if isinstance(size, int)]
-    return math.prod(sizes) * _ELEMENT_BYTES.get(tensor.dtype, 4)
+    return elements(tensor) * _ELEMENT_BYTES.get(tensor.dtype, 4)
 
 
-def _inspect_folder(folder: Path) -> _Facts:
+def _inspect_plan(path: Path) -> Facts:
+    sidecar = read_sidecar(path)
+    read_plan(path, sidecar)
+    build = json.loads(sidecar.to_json())
+    for known in ("card", "schema_version", "plan_sha256", "plan_bytes"):
+        del build[known]
+    facts = {**_of_file("engine", path, sidecar.plan_sha256, sidecar.card), "engine": build}
+    parent = facts["ancestors"][0]["path"] if facts["ancestors"] else None
+    # the plan itself tells only TensorRT what it does; its ONNX file says the same
+    return facts if parent is None else {**facts, **_of_graph(read_onnx_header(Path(parent)))}
+
+
+def _inspect_folder(folder: Path) -> Facts:
     found = [
-        path for path in (folder, folder / "best", folder / "last") if (path / _CARD).is_file()
+        path for path in (folder, folder / "best", folder / "last") if (path / CARD_FILE).is_file()
     ]
     if not found:
         raise InputError(
-            f"{folder} holds no checkpoint: there is no {_CARD}. "
-            "Give an ONNX file, or the folder that effvit-edge train wrote."
+            f"{folder} holds no checkpoint: there is no {CARD_FILE}. "
+            "Give an ONNX file, an engine, or the folder that effvit-edge train wrote."
         )
     path = found[0]
     try:
-        text = (path / _CARD).read_text(encoding="utf-8")
+        text = (path / CARD_FILE).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path / _CARD} is not text: {error}.") from error
-    card = ModelCard.from_json(text, source=str(path / _CARD))
-    tensors = _safetensors_header(path / _WEIGHTS)
-    digest = sha256_file(path / _WEIGHTS)
+        raise InputError(f"{path / CARD_FILE} is not text: {error}.") from error
+    card = ModelCard.from_json(text, source=str(path / CARD_FILE))
+    tensors = _safetensors_header(path / WEIGHTS_FILE)
+    digest = sha256_file(path / WEIGHTS_FILE)
     if digest != card.provenance.get("weights_sha256"):
         raise InputError(
-            f"{path / _WEIGHTS} is not the file that {_CARD} names: its sha256 is {digest[:12]}…. "
-            "Restore both from the same training run."
+            f"{path / WEIGHTS_FILE} is not the file that {CARD_FILE} names: its sha256 is "
+            f"{digest[:12]}…. Restore both from the same training run."
         )
     return {
-        "kind": "checkpoint",
+        **_of_file("checkpoint", path / WEIGHTS_FILE, digest, card),
         "path": str(path),
-        "size_bytes": (path / _WEIGHTS).stat().st_size,
-        "sha256": digest,
-        "card": dataclasses.asdict(card),
         "tensors": len(tensors),
         "weights": _count_elements(tensors),
     }
 
 
-def _safetensors_header(path: Path) -> dict[str, _Facts]:
+def _safetensors_header(path: Path) -> dict[str, dict[str, Any]]:
     """The table at the start of a safetensors file: 8 bytes of length, then JSON."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > path.stat().st_size:
                 raise ValueError("it is cut off")
-            table: dict[str, _Facts] = json.loads(file.read(length))
+            table: dict[str, dict[str, Any]] = json.loads(file.read(length))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing.") from error
     except ValueError as error:
@@ -131,56 +182,9 @@ def _safetensors_header(path: Path) -> dict[str, _Facts]:
     return table
 
 
-def _count_elements(tensors: dict[str, _Facts]) -> dict[str, int]:
+def _count_elements(tensors: dict[str, dict[str, Any]]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for tensor in tensors.values():
         dtype = _SAFETENSORS_TYPES.get(tensor["dtype"], str(tensor["dtype"]))
         counts[dtype] = counts.get(dtype, 0) + math.prod(tensor["shape"])
     return counts
-
-
-def _lines(facts: _Facts) -> list[str]:
-    card = facts["card"]
-    spec = card["preprocess"]
-    labels = [label for group in card["label_groups"] for label in group["labels"]]
-    shown = ", ".join(labels[:12]) + (", …" if len(labels) > 12 else "")
-    weights = ", ".join(f"{count:,} {dtype}" for dtype, count in facts["weights"].items())
-    rows = [
-        ("artifact", f"{facts['kind']} {facts['path']}, {facts['size_bytes'] / 1e6:.2f} MB"),
-        ("sha256", facts["sha256"]),
-        ("parent", card["parent_sha256"] or "none"),
-        ("model", f"{card['variant']}, {card['mode']}, {card['precision']}"),
-        ("frames", f"{card['num_frames']} at {card['fps']:g} a second"),
-        (
-            "input",
-            f"{spec['height']}x{spec['width']} pixels, {spec['resize']}, "
-            f"crop ratio {spec['crop_ratio']:g}",
-        ),
-        ("labels", f"{len(labels)}: {shown}"),
-        ("weights", weights),
-    ]
-    if facts["kind"] == "onnx":
-        rows += _onnx_rows(facts)
-    return [f"{name:9}{value}" for name, value in rows]
-
-
-def _onnx_rows(facts: _Facts) -> list[tuple[str, str]]:
-    opsets = ", ".join(f"{domain or 'ai.onnx'} {v}" for domain, v in facts["opsets"].items())
-    rows = [
-        ("format", f"opset {opsets}, IR {facts['ir_version']}"),
-        ("state", f"{facts['state_bytes'] / 1e6:.2f} MB in {_count_states(facts)} tensors"),
-        ("verify", facts["verify"] or "no NAME.verify.npz beside it"),
-    ]
-    for kind in ("inputs", "outputs"):
-        rows += [
-            (kind[:-1], f"{tensor['name']} {tensor['dtype']} {list(tensor['shape'])}")
-            for tensor in facts[kind]
-            if "state_" not in tensor["name"]
-        ]
-    rows.append(("nodes", str(sum(facts["ops"].values()))))
-    rows += [("", f"{count:5} {name}") for name, count in facts["ops"].items()]
-    return rows
-
-
-def _count_states(facts: _Facts) -> int:
-    return sum(tensor["name"].startswith("state_") for tensor in facts["inputs"])

@@ -7,15 +7,16 @@ the fields of ``ModelProto`` and its parts in onnx.proto3. Weights are counted, 
 from __future__ import annotations
 
 import dataclasses
+import math
 import mmap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.core.protobuf import as_number, as_part, as_text, fields, numbers
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ELEMENT_TYPES = {
     1: "float32",
     2: "uint8",
@@ -27,18 +28,29 @@ _ELEMENT_TYPES = {
     11: "float64",
     16: "bfloat16",
 }
-_Value = int | memoryview
 _NOTHING = memoryview(b"")
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output of the graph, or the elements of a weight."""
+    """An input or output of the graph, a constant, or a tensor within."""
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
     """Sizes; a name where the graph leaves one open."""
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node of the graph."""
+
+    op: str
+    """The operator, ``domain::name`` outside of ONNX itself."""
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    numbers: Mapping[str, int]
+    """The attributes that are one integer."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,11 @@ class OnnxHeader:
     """How many nodes of each operator, most frequent first."""
     weight_elements: Mapping[str, int]
     """How many elements the graph's constants have, by type."""
+    nodes: tuple[NodeInfo, ...] = ()
+    """In the graph's order."""
+    constants: Mapping[str, TensorInfo] = dataclasses.field(default_factory=dict)
+    inner: Mapping[str, TensorInfo] = dataclasses.field(default_factory=dict)
+    """Tensors within the graph, as far as the file describes them."""
     functions: frozenset[str] = frozenset()
     """Operators whose body the file brings along, as they are named in ``ops``."""
 
@@ -83,20 +100,20 @@ def _read_model(data: memoryview) -> OnnxHeader:
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
     functions = set()
-    for field, value in _fields(data):
+    for field, value in fields(data):
         if field == 1:
-            ir_version = _number(value)
+            ir_version = as_number(value)
         elif field == 7:
-            graph = _part(value)
+            graph = as_part(value)
         elif field == 8:
-            entry = dict(_fields(_part(value)))
-            opsets[_text(entry.get(1))] = _number(entry.get(2, 0))
+            entry = dict(fields(as_part(value)))
+            opsets[as_text(entry.get(1))] = as_number(entry.get(2, 0))
         elif field == 14:
-            entry = dict(_fields(_part(value)))
-            metadata[_text(entry.get(1))] = _text(entry.get(2))
+            entry = dict(fields(as_part(value)))
+            metadata[as_text(entry.get(1))] = as_text(entry.get(2))
         elif field == 25:
-            entry = dict(_fields(_part(value)))
-            functions.add(f"{_text(entry.get(10))}::{_text(entry.get(1))}")
+            entry = dict(fields(as_part(value)))
+            functions.add(f"{as_text(entry.get(10))}::{as_text(entry.get(1))}")
     if not ir_version or not graph:
         raise ValueError("it has no graph")
     header = _with_graph(graph, ir_version, opsets, metadata)
@@ -106,118 +123,86 @@ def _read_model(data: memoryview) -> OnnxHeader:
 def _with_graph(
     graph: memoryview, ir_version: int, opsets: dict[str, int], metadata: dict[str, str]
 ) -> OnnxHeader:
-    inputs, outputs = [], []
-    ops: Counter[str] = Counter()
-    weights: Counter[str] = Counter()
-    for field, value in _fields(graph):
+    nodes: list[NodeInfo] = []
+    values: dict[int, list[TensorInfo]] = {5: [], 11: [], 12: [], 13: []}
+    for field, value in fields(graph):
         if field == 1:
-            ops[_operator(_part(value))] += 1
+            nodes.append(_node(as_part(value)))
         elif field == 5:
-            dtype, elements = _weight(_part(value))
-            weights[dtype] += elements
-        elif field == 11:
-            inputs.append(_tensor(_part(value)))
-        elif field == 12:
-            outputs.append(_tensor(_part(value)))
+            values[field].append(_constant(as_part(value)))
+        elif field in values:
+            values[field].append(_tensor(as_part(value)))
+    constants, inputs, outputs, inner = values.values()
+    weights: Counter[str] = Counter()
+    for constant in constants:
+        weights[constant.dtype] += elements(constant)
     return OnnxHeader(
         ir_version,
         opsets,
         metadata,
         tuple(inputs),
         tuple(outputs),
-        dict(ops.most_common()),
+        dict(Counter(node.op for node in nodes).most_common()),
         dict(weights),
+        tuple(nodes),
+        {tensor.name: tensor for tensor in constants},
+        {tensor.name: tensor for tensor in inner},
     )
 
 
-def _operator(node: memoryview) -> str:
-    entry = dict(_fields(node))
-    name, domain = _text(entry.get(4)), _text(entry.get(7))
-    return f"{domain}::{name}" if domain else name
-
-
-def _weight(tensor: memoryview) -> tuple[str, int]:
-    dtype, elements = 0, 1
-    for field, value in _fields(tensor):
+def _node(node: memoryview) -> NodeInfo:
+    name, domain = "", ""
+    inputs, outputs = [], []
+    integers = {}
+    for field, value in fields(node):
         if field == 1:
-            for size in [value] if isinstance(value, int) else _varints(value):
-                elements *= size
+            inputs.append(as_text(value))
         elif field == 2:
-            dtype = _number(value)
-    return _dtype(dtype), elements
+            outputs.append(as_text(value))
+        elif field == 4:
+            name = as_text(value)
+        elif field == 5:
+            entry = dict(fields(as_part(value)))
+            if 3 in entry:
+                integers[as_text(entry.get(1))] = as_number(entry[3])
+        elif field == 7:
+            domain = as_text(value)
+    return NodeInfo(
+        f"{domain}::{name}" if domain else name, tuple(inputs), tuple(outputs), integers
+    )
+
+
+def _constant(tensor: memoryview) -> TensorInfo:
+    name, dtype = "", 0
+    shape: list[int] = []
+    for field, value in fields(tensor):
+        if field == 1:
+            shape += numbers(value)
+        elif field == 2:
+            dtype = as_number(value)
+        elif field == 8:
+            name = as_text(value)
+    return TensorInfo(name, _dtype(dtype), tuple(shape))
 
 
 def _tensor(info: memoryview) -> TensorInfo:
-    entry = dict(_fields(info))
-    kind = dict(_fields(_part(entry.get(2, _NOTHING))))
-    tensor = dict(_fields(_part(kind.get(1, _NOTHING))))
-    axes = _fields(_part(tensor[2])) if 2 in tensor else iter(())
-    shape = tuple(_axis(_part(axis)) for field, axis in axes if field == 1)
-    return TensorInfo(_text(entry.get(1)), _dtype(_number(tensor.get(1, 0))), shape)
+    entry = dict(fields(info))
+    kind = dict(fields(as_part(entry.get(2, _NOTHING))))
+    tensor = dict(fields(as_part(kind.get(1, _NOTHING))))
+    axes = fields(as_part(tensor[2])) if 2 in tensor else iter(())
+    shape = tuple(_axis(as_part(axis)) for field, axis in axes if field == 1)
+    return TensorInfo(as_text(entry.get(1)), _dtype(as_number(tensor.get(1, 0))), shape)
 
 
 def _axis(axis: memoryview) -> int | str:
-    entry = dict(_fields(axis))
-    return _number(entry[1]) if 1 in entry else _text(entry.get(2)) or "?"
+    entry = dict(fields(axis))
+    return as_number(entry[1]) if 1 in entry else as_text(entry.get(2)) or "?"
+
+
+def elements(tensor: TensorInfo) -> int:
+    """How many numbers a tensor holds; axes that are open count once."""
+    return math.prod(size for size in tensor.shape if isinstance(size, int))
 
 
 def _dtype(number: int) -> str:
     return _ELEMENT_TYPES.get(number, f"type {number}")
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, _Value]]:
-    """The fields of a protobuf message: number, and an integer or the bytes of a part."""
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        field, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            value, position = _varint(data, position)
-            yield field, value
-            continue
-        if wire == _BYTES:
-            length, position = _varint(data, position)
-        elif wire in (_FIXED32, _FIXED64):
-            length = 4 if wire == _FIXED32 else 8
-        else:
-            raise ValueError(f"unknown wire type {wire}")
-        if position + length > len(data):
-            raise ValueError("it ends in the middle of a part")
-        yield field, data[position : position + length]
-        position += length
-
-
-def _varints(data: memoryview) -> Iterator[int]:
-    position = 0
-    while position < len(data):
-        value, position = _varint(data, position)
-        yield value
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while True:
-        if position >= len(data) or shift > 63:
-            raise ValueError("it ends in the middle of a number")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, position
-
-
-def _number(value: _Value) -> int:
-    if not isinstance(value, int):
-        raise ValueError("a part stands where a number belongs")
-    return value
-
-
-def _part(value: _Value) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a number stands where a part belongs")
-    return value
-
-
-def _text(value: _Value | None) -> str:
-    return "" if value is None else str(_part(value), "utf-8")

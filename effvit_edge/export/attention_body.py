@@ -34,7 +34,11 @@ _PLUGIN_FIELDS = {"plugin_version": VERSION, "plugin_namespace": DOMAIN}
 
 
 def with_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with a body for every attention operator; one without any is as it was."""
+    """The same graph with a body for every attention operator; one without any is as it was.
+
+    Args:
+        model: with bodies already, or with the shapes of its inner tensors.
+    """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     nodes = _operators(result)
@@ -42,14 +46,18 @@ def with_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
         kept = [entry for entry in node.attribute if entry.name not in _PLUGIN_FIELDS]
         del node.attribute[:]
         node.attribute.extend(kept)
-    del result.functions[:]
-    result.functions.extend(_bodies(result, nodes))
+    if not result.functions:
+        result.functions.extend(_bodies(result, nodes))
     return result
 
 
 def without_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph for TensorRT's plugin: no bodies, and the plugin named at every operator."""
-    result = with_bodies(model)
+    """The same graph for TensorRT's plugin: no bodies, and the plugin named at every operator.
+
+    It gets the shapes of its inner tensors, which nobody could infer from then on.
+    """
+    whole = with_bodies(model)
+    result = onnx.shape_inference.infer_shapes(whole, strict_mode=True, data_prop=True)
     del result.functions[:]
     for node in _operators(result):
         node.attribute.extend(helper.make_attribute(*entry) for entry in _PLUGIN_FIELDS.items())
