@@ -1,8 +1,7 @@
-"""``effvit-edge export``: a checkpoint or a preset as an ONNX file that was held to it."""
+"""``effvit-edge export``: a checkpoint, a preset or an ONNX file as an ONNX file held to it."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 from pathlib import Path
@@ -10,19 +9,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effvit_edge.core.card import MODES, Mode, ModelCard
+from effvit_edge.cli.attention import CHOICES, choose_attention
+from effvit_edge.cli.export_reduce import Reduction, reduce, refuse_idle_options
+from effvit_edge.cli.export_text import export_lines, export_record
+from effvit_edge.core.card import MODES, PRECISIONS, Mode, ModelCard, Precision
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
-    from effvit_edge.export import ExportReport
+    from effvit_edge.export.attention_body import Attention
+    from effvit_edge.export.convert import Parent
+    from effvit_edge.export.precision.calibrate import Method
     from effvit_edge.nn import EfficientViT
 
 _DEFAULT_SIZE = 224
+_ONNX = ".onnx"
 
 
 @click.command()
-@click.argument("artifact", metavar="CHECKPOINT|PRESET")
+@click.argument("artifact", metavar="CHECKPOINT|PRESET|FILE.onnx")
 @click.option(
     "--mode",
     type=click.Choice(MODES),
@@ -30,12 +35,75 @@ _DEFAULT_SIZE = 224
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32"]),
+    type=click.Choice(PRECISIONS),
     default="fp32",
     show_default=True,
-    help="Of the graph.",
+    help="Of the graph. INT8 is for dense layers; the rest of that graph is FP16.",
 )
 @click.option("--batch", type=click.IntRange(min=1), help="A leading axis for several cameras.")
+@click.option(
+    "--attention",
+    type=click.Choice(CHOICES),
+    default="native",
+    show_default=True,
+    help="Plain operators; one operator, which only TensorRT with the plugin runs; or auto: what "
+    "was measured to be faster on this device.",
+)
+@click.option(
+    "--calibrate",
+    metavar="DATA",
+    help="INT8: footage to find ranges on: a folder of classes, a CSV, a prepared folder, a recipe "
+    "or 'motion' (rendered).",
+)
+@click.option(
+    "--calibrate-where", multiple=True, metavar="COLUMN=VALUE", help="Rows of that CSV, if some."
+)
+@click.option(
+    "--calibrate-clips",
+    type=click.IntRange(min=1),
+    default=96,
+    show_default=True,
+    help="Sequences of it to use at most, balanced over the classes.",
+)
+@click.option(
+    "--calibration-method",
+    "method",
+    type=click.Choice(["minmax", "percentile", "entropy"]),
+    default="percentile",
+    show_default=True,
+    help="Which values INT8 holds: all, all but 1 in 10,000, or those that tell most.",
+)
+@click.option(
+    "--verify", metavar="DATA", help="FP16 and INT8: labelled data to compare accuracy on."
+)
+@click.option(
+    "--verify-where", multiple=True, metavar="COLUMN=VALUE", help="Rows of that CSV, if some."
+)
+@click.option("--fp32-attention", is_flag=True, help="FP16 and INT8: keep the attention in FP32.")
+@click.option(
+    "--auto-exclude",
+    is_flag=True,
+    help="FP16 and INT8: keep the worst nodes in higher precision until the gate holds.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the choice of footage.")
+@click.option(
+    "--limit-relative",
+    type=click.FloatRange(min=0),
+    help="Largest difference of a logit, as a part of the largest.  [fp16 0.03, int8 0.25]",
+)
+@click.option(
+    "--limit-cosine", type=click.FloatRange(max=1), help="Least cosine.  [fp16 0.999, int8 0.95]"
+)
+@click.option(
+    "--limit-agreement",
+    type=click.FloatRange(0, 1),
+    help="Least share of answers with the same label.  [fp16 0.98, int8 0.97]",
+)
+@click.option(
+    "--limit-drop",
+    type=click.FloatRange(0, 1),
+    help="Largest loss of accuracy on --verify data.  [fp16 0.01, int8 0.03]",
+)
 @click.option("--num-classes", type=click.IntRange(min=1), help="Presets only: labels.")
 @click.option("--num-frames", type=click.IntRange(min=1), help="Presets only: clip or window.")
 @click.option(
@@ -48,8 +116,22 @@ _DEFAULT_SIZE = 224
 def command(
     artifact: str,
     mode: Mode | None,
-    precision: str,
+    precision: Precision,
     batch: int | None,
+    attention: str,
+    calibrate: str | None,
+    calibrate_where: tuple[str, ...],
+    calibrate_clips: int,
+    method: Method,
+    verify: str | None,
+    verify_where: tuple[str, ...],
+    fp32_attention: bool,
+    auto_exclude: bool,
+    seed: int,
+    limit_relative: float | None,
+    limit_cosine: float | None,
+    limit_agreement: float | None,
+    limit_drop: float | None,
     num_classes: int | None,
     num_frames: int | None,
     input_size: int | None,
@@ -61,27 +143,108 @@ def command(
     The file takes uint8 RGB pixels, carries its model card, and is compared with the network in
     ONNX Runtime before it gets its name. FILE.verify.npz beside it holds clips and the network's
     answers, for checks on a device without torch.
+
+    A float32 ONNX file becomes one in FP16 or INT8, without torch, and is held to the former.
     """
-    for module in ("torch", "onnx", "onnxscript", "onnxruntime", "cv2"):
+    limits = {
+        "relative": limit_relative,
+        "cosine": limit_cosine,
+        "agreement": limit_agreement,
+        "drop": limit_drop,
+    }
+    reduction = Reduction(
+        calibrate,
+        calibrate_where,
+        calibrate_clips,
+        method,
+        verify,
+        verify_where,
+        fp32_attention,
+        auto_exclude,
+        seed,
+        limits,
+    )
+    refuse_idle_options(precision, reduction)
+    for module in ("onnx", "onnxruntime", "cv2"):
         require(module, "export")
-    from effvit_edge import nn
-    from effvit_edge.export import FP32_LIMIT, check_output, export_onnx
+    from effvit_edge.export.output import check_output
 
     check_output(output)
     options = {"num_classes": num_classes, "num_frames": num_frames, "input_size": input_size}
-    if artifact in nn.list_models():
-        model, card = _preset(artifact, mode or "stream", options)
+    if Path(artifact).suffix == _ONNX and Path(artifact).is_file():
+        parent = _exported(artifact, precision, mode, batch, attention, output, options)
     else:
-        model, card = _checkpoint(artifact, options)
-    mode = mode or card.mode
-    if not as_json:
-        click.echo(_announcement(artifact, card, mode, precision, batch))
-    report = export_onnx(model, card, output, mode=mode, batch=batch)
+        for module in ("torch", "onnxscript"):
+            require(module, "export")
+        from effvit_edge import nn
+
+        if artifact in nn.list_models():
+            model, card = _preset(artifact, mode or "stream", options)
+        else:
+            model, card = _checkpoint(artifact, options)
+        mode = mode or card.mode
+        if not as_json:
+            click.echo(_announcement(artifact, card, mode, precision, batch))
+        form, said = choose_attention(attention)
+        if said and not as_json:
+            click.echo(said)
+        if precision == "fp32":
+            _export(model, card, mode, batch, form, output, as_json)
+            return
+        from effvit_edge.export import build_onnx
+        from effvit_edge.export.convert import as_parent
+
+        exported = build_onnx(model, card, mode=mode, batch=batch, attention=form)
+        parent = as_parent(exported, artifact)
+    assert precision != "fp32"
+    reduce(parent, precision, reduction, output, as_json)
+
+
+def _export(
+    model: EfficientViT,
+    card: ModelCard,
+    mode: Mode,
+    batch: int | None,
+    attention: Attention,
+    output: Path,
+    as_json: bool,
+) -> None:
+    from effvit_edge.export import FP32_LIMIT, export_onnx
+
+    report = export_onnx(model, card, output, mode=mode, batch=batch, attention=attention)
     if as_json:
-        click.echo(json.dumps(_as_json(report, FP32_LIMIT), indent=2))
+        click.echo(json.dumps(export_record(report, FP32_LIMIT), indent=2))
         return
-    for line in _summary(report, FP32_LIMIT, batch):
+    for line in export_lines(report, FP32_LIMIT, batch):
         click.echo(line)
+
+
+def _exported(
+    artifact: str,
+    precision: Precision,
+    mode: Mode | None,
+    batch: int | None,
+    attention: str,
+    output: Path,
+    options: dict[str, int | None],
+) -> Parent:
+    if precision == "fp32":
+        raise InputError(
+            f"{artifact} is exported already: see it with effvit-edge inspect {artifact}. To "
+            "reduce its precision add --precision fp16 or int8; to export in another way, give "
+            "the checkpoint folder that it was made from."
+        )
+    sizes = (mode, batch, *options.values())
+    if attention != "native" or any(value is not None for value in sizes):
+        raise InputError(
+            f"{artifact} is exported already, and keeps its mode, sizes and attention. Leave those "
+            "options out, or give the checkpoint folder that it was made from."
+        )
+    if output.exists() and output.samefile(artifact):
+        raise InputError(f"{output} is the file that is converted. Give another name.")
+    from effvit_edge.export.convert import read_parent
+
+    return read_parent(Path(artifact))
 
 
 def _preset(
@@ -115,11 +278,6 @@ def _checkpoint(artifact: str, options: dict[str, int | None]) -> tuple[Efficien
         close = difflib.get_close_matches(artifact, nn.list_models(), n=1)
         hint = f"Did you mean the preset {close[0]}?" if close else "See: effvit-edge models."
         raise InputError(f"{artifact} is neither a checkpoint folder nor a preset. {hint}")
-    if path.is_file() and path.suffix == ".onnx":
-        raise InputError(
-            f"{artifact} is exported already: see it with effvit-edge inspect {artifact}. To "
-            "export in another way, give the checkpoint folder that it was made from."
-        )
     if path.is_file():
         raise InputError(f"{artifact} is a file; give the folder that effvit-edge train wrote.")
     for name, value in options.items():
@@ -139,28 +297,3 @@ def _announcement(
         f"Exporting {artifact} ({card.variant}): {mode}, {spec.height}x{spec.width} pixels, "
         f"{card.num_classes} labels, {precision}{cameras}"
     )
-
-
-def _summary(report: ExportReport, limit: float, batch: int | None) -> list[str]:
-    gate = report.comparison
-    inspect = f"effvit-edge inspect {report.path}"
-    label = f"effvit-edge label VIDEO --model {report.path}"
-    return [
-        f"  graph  {report.nodes} nodes, {report.size_bytes / 1e6:.1f} MB",
-        f"  gate   {gate.answers} answers on rendered clips, against torch: "
-        f"max difference {gate.max_abs:.1e} (limit {limit:.0e}), mean {gate.mean_abs:.1e}, "
-        f"cosine {gate.cosine:.6f}, same label {gate.top1_agreement:.0%}",
-        f"  wrote  {report.path} and {report.verify_path.name}",
-        f"Next: {inspect if batch or report.card.mode == 'clip' else label}",
-    ]
-
-
-def _as_json(report: ExportReport, limit: float) -> dict[str, object]:
-    return {
-        "path": str(report.path),
-        "verify_path": str(report.verify_path),
-        "size_bytes": report.size_bytes,
-        "nodes": report.nodes,
-        "gate": {**dataclasses.asdict(report.comparison), "limit_max_abs": limit},
-        "card": dataclasses.asdict(report.card),
-    }

@@ -23,15 +23,14 @@ from effvit_edge.core.card import Mode, ModelCard
 from effvit_edge.core.comparison import Comparison, compare
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
+from effvit_edge.export.attention_body import Attention, with_bodies, without_bodies
+from effvit_edge.export.attention_op import use_operator
 from effvit_edge.export.graphs import ClipGraph, StreamGraph
+from effvit_edge.export.output import check_output
 from effvit_edge.export.rules import IR_VERSION, OPSET, check_rules
+from effvit_edge.export.runner import onnx_logits
 from effvit_edge.export.samples import render_samples
-from effvit_edge.export.verify import (
-    FP32_LIMIT,
-    check_gate,
-    onnx_logits,
-    parent_logits,
-)
+from effvit_edge.export.verify import FP32_LIMIT, check_gate, parent_logits
 from effvit_edge.nn import EfficientViT, EfficientViT3d, State, fuse_for_inference
 from effvit_edge.runtime.graph import CARD_KEY, NEXT_PREFIX
 
@@ -58,6 +57,7 @@ def export_onnx(
     *,
     mode: Mode,
     batch: int | None = None,
+    attention: Attention = "native",
     limit: float = FP32_LIMIT,
 ) -> ExportReport:
     """Write ``path`` and, beside it, ``NAME.verify.npz``; all of it or nothing.
@@ -68,6 +68,8 @@ def export_onnx(
         path: ends in ``.onnx``.
         mode: ``stream`` answers for each frame, ``clip`` for a clip.
         batch: a leading ``B`` on every input and output.
+        attention: plain operators, or one that only TensorRT with the plugin runs. The latter is
+            held to the network with the body that the file then does not have.
         limit: largest absolute difference of logits that is let through.
 
     Raises:
@@ -78,13 +80,15 @@ def export_onnx(
     check_output(path)
     model = model.eval()
     with atomic_path(path) as temporary:
-        exported = build_onnx(model, card, mode=mode, batch=batch)
+        exported = build_onnx(model, card, mode=mode, batch=batch, attention=attention)
         temporary.write_bytes(exported.SerializeToString())
         clips = render_samples(card, _sample_frames(model, mode))
         parent = parent_logits(model, card.preprocess, clips, stream=mode == "stream")
         child = onnx_logits(temporary, clips, batch=batch)
         comparison = compare(parent, child, card.label_groups)
         check_gate(comparison, limit, path.name)
+        if attention == "plugin":
+            temporary.write_bytes(without_bodies(exported).SerializeToString())
         verify_path = path.with_name(f"{path.stem}.verify.npz")
         with atomic_path(verify_path) as samples:
             np.savez_compressed(samples, clips=clips, logits=parent)
@@ -94,22 +98,17 @@ def export_onnx(
     )
 
 
-def check_output(path: Path) -> None:
-    """Find out whether a graph may be written there, before anything costly.
-
-    Raises:
-        InputError: ``path`` is a folder, or is not named as ONNX files are.
-    """
-    if path.suffix != ".onnx":
-        raise InputError(f"The output must be named like model.onnx, got {path}.")
-    if path.is_dir():
-        raise InputError(f"The output {path} is a folder; give the name of a file.")
-
-
 def build_onnx(
-    model: EfficientViT, card: ModelCard, *, mode: Mode, batch: int | None = None
+    model: EfficientViT,
+    card: ModelCard,
+    *,
+    mode: Mode,
+    batch: int | None = None,
+    attention: Attention = "native",
 ) -> onnx.ModelProto:
     """The checked graph with its card, in memory; see :func:`export_onnx`.
+
+    With ``attention="plugin"`` the operators have their bodies, so that everything runs the graph.
 
     Raises:
         InputError: the network cannot be exported in this mode.
@@ -119,13 +118,18 @@ def build_onnx(
     if batch is not None and batch < 1:
         raise InputError(f"The batch must be at least 1, got {batch}.")
     card = _child_card(model, card, mode)
+    fused = fuse_for_inference(model)
+    if attention == "plugin":
+        use_operator(fused)
     if mode == "stream":
-        proto = _trace_stream(model, card, batch)
+        proto = _trace_stream(model, fused, card, batch)
     else:
-        assert isinstance(model, EfficientViT3d)
+        assert isinstance(fused, EfficientViT3d)
         frames = _pixels(card, batch, card.num_frames)
-        graph = ClipGraph(fuse_for_inference(model), card.preprocess, batch)
+        graph = ClipGraph(fused, card.preprocess, batch)
         proto = trace(graph, [frames], ["frames"], ["logits"])
+    if attention == "plugin":
+        proto = with_bodies(proto)
     onnx.helper.set_model_props(proto, {CARD_KEY: card.to_json()})
     onnx.checker.check_model(proto, full_check=True)
     check_rules(proto)
@@ -186,12 +190,14 @@ def card_of(model: onnx.ModelProto) -> ModelCard:
     return ModelCard.from_json(props[CARD_KEY], source="the exported graph")
 
 
-def _trace_stream(model: EfficientViT, card: ModelCard, batch: int | None) -> onnx.ModelProto:
+def _trace_stream(
+    model: EfficientViT, fused: EfficientViT, card: ModelCard, batch: int | None
+) -> onnx.ModelProto:
     spec = card.preprocess
     state: State = {}
     if isinstance(model, EfficientViT3d):
         state = model.init_state(batch or 1, spec.height, spec.width)
-    graph = StreamGraph(fuse_for_inference(model), spec, batch, list(state))
+    graph = StreamGraph(fused, spec, batch, list(state))
     names = [f"state_{name}" for name in state]
     return trace(
         graph,

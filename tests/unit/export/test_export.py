@@ -15,8 +15,9 @@ from effvit_edge.core.errors import EdgeError, GateFailure, InputError
 from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.export import build_onnx, export_onnx, random_preset
 from effvit_edge.export.onnx import card_of
+from effvit_edge.export.runner import onnx_logits
 from effvit_edge.export.samples import render_samples
-from effvit_edge.export.verify import onnx_logits, parent_logits
+from effvit_edge.export.verify import parent_logits
 from effvit_edge.runtime.graph import CARD_KEY
 from tests.unit.export.networks import (
     IMAGE,

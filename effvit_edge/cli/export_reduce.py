@@ -1,0 +1,149 @@
+"""``effvit-edge export --precision fp16|int8``: from a float32 graph, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from effvit_edge.cli.export_text import conversion_lines, conversion_record
+from effvit_edge.core.card import Precision
+from effvit_edge.core.errors import InputError
+
+if TYPE_CHECKING:
+    from effvit_edge.export.convert import Measure, Parent, Reduced
+    from effvit_edge.export.gate import Limits
+    from effvit_edge.export.precision.calibrate import Calibration, Method
+    from effvit_edge.export.samples import Clips
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The options of FP16 and INT8, as ``effvit-edge export`` has them."""
+
+    calibrate: str | None
+    calibrate_where: tuple[str, ...]
+    calibrate_clips: int
+    method: Method
+    verify: str | None
+    verify_where: tuple[str, ...]
+    fp32_attention: bool
+    auto_exclude: bool
+    seed: int
+    limits: dict[str, float | None]
+
+
+def reduce(
+    parent: Parent, precision: Reduced, reduction: Reduction, output: Path, as_json: bool
+) -> None:
+    """Convert a float32 graph, hold it to that, and say how it went."""
+    from effvit_edge.export.convert import convert
+
+    calibration, footage = _calibrate(parent, precision, reduction)
+    measure, shown = _measure(parent, reduction)
+    if shown is not None:
+        footage = shown
+    report = convert(
+        parent,
+        output,
+        precision=precision,
+        limits=_limits(precision, reduction),
+        attention="fp32" if reduction.fp32_attention else "fp16",
+        calibration=calibration,
+        auto_exclude=reduction.auto_exclude,
+        footage=footage,
+        measure=measure,
+    )
+    if as_json:
+        click.echo(json.dumps(conversion_record(report), indent=2))
+        return
+    if calibration is not None:
+        click.echo(
+            f"  ranges {calibration.frames} frames of {calibration.clips} sequences of "
+            f"{calibration.classes} classes, {calibration.method}"
+        )
+    for line in conversion_lines(report, "rendered" if footage is None else "real"):
+        click.echo(line)
+
+
+def _limits(precision: Reduced, reduction: Reduction) -> Limits:
+    from effvit_edge.export.gate import LIMITS
+
+    given = {name: value for name, value in reduction.limits.items() if value is not None}
+    return dataclasses.replace(LIMITS[precision], **given)
+
+
+def _calibrate(
+    parent: Parent, precision: Reduced, reduction: Reduction
+) -> tuple[Calibration | None, Clips | None]:
+    """What INT8 needs, and real footage for the gate."""
+    if precision != "int8":
+        return None, None
+    from effvit_edge.export.footage import real_footage
+    from effvit_edge.export.precision.calibrate import calibrate
+    from effvit_edge.train.evaldata import MOTION, Question, open_evaluation
+
+    assert reduction.calibrate is not None
+    question = Question(
+        reduction.calibrate,
+        reduction.calibrate_where,
+        count=reduction.calibrate_clips,
+        seed=reduction.seed,
+    )
+    sequences, _ = open_evaluation(question, parent.card)
+    calibration = calibrate(
+        parent.model,
+        sequences,
+        method=reduction.method,
+        clips=reduction.calibrate_clips,
+        seed=reduction.seed,
+    )
+    if reduction.calibrate == MOTION:
+        return calibration, None
+    return calibration, real_footage(parent.card, sequences, reduction.seed)
+
+
+def _measure(parent: Parent, reduction: Reduction) -> tuple[Measure | None, Clips | None]:
+    """A judge on labelled data, and footage of it for the gate."""
+    if reduction.verify is None:
+        return None, None
+    from effvit_edge.export.footage import real_footage
+    from effvit_edge.runtime import open_session
+    from effvit_edge.train.evaldata import MOTION, Question, open_evaluation
+    from effvit_edge.train.evaluate import SessionScorer, evaluate
+
+    question = Question(reduction.verify, reduction.verify_where, seed=reduction.seed + 1)
+    sequences, _ = open_evaluation(question, parent.card)
+
+    def measure(path: Path) -> float:
+        with open_session(path, provider="cpu") as session:
+            return evaluate(SessionScorer(session), sequences).score
+
+    if reduction.verify == MOTION:
+        return measure, None
+    return measure, real_footage(parent.card, sequences, reduction.seed)
+
+
+def refuse_idle_options(precision: Precision, reduction: Reduction) -> None:
+    """Options that would do nothing, and INT8 without what it needs."""
+    if precision == "int8" and reduction.calibrate is None:
+        raise InputError(
+            "INT8 needs --calibrate DATA: labelled footage like what the model will see, as a "
+            "folder of classes or a CSV file; for a model of rendered motion the word motion."
+        )
+    if precision != "int8" and (reduction.calibrate is not None or reduction.calibrate_where):
+        raise InputError(f"--calibrate is for --precision int8, not {precision}. Leave it out.")
+    if precision == "fp32" and (
+        reduction.verify is not None
+        or reduction.auto_exclude
+        or reduction.fp32_attention
+        or any(value is not None for value in reduction.limits.values())
+    ):
+        raise InputError(
+            "--verify, --auto-exclude, --fp32-attention and the --limit options are for "
+            "--precision fp16 and int8. Leave them out."
+        )
