@@ -56,11 +56,10 @@ def outcome_of(recipe: Path, overrides: Sequence[str], folder: Path, data: Path)
         folder: of the run.
         data: the videos' folder; errors are named relative to it.
     """
-    evaluation = folder / "evaluation.json"
-    if not evaluation.exists():
+    if not has_ended(recipe, folder):
         chosen = load_recipe(recipe, [*overrides, f"output.folder={json.dumps(str(folder))}"])
         Trainer(chosen, resume=(folder / "last").exists()).run()
-    found = json.loads(evaluation.read_text("utf-8"))
+    found = json.loads((folder / "evaluation.json").read_text("utf-8"))
     figures = {key: found[key] for key in KEPT if key in found}
     figures["errors"] = [
         {**error, "name": _relative(error["name"], data)} for error in found["errors"]
@@ -69,6 +68,13 @@ def outcome_of(recipe: Path, overrides: Sequence[str], folder: Path, data: Path)
     losses = [(r["step"], r["loss"]) for r in records if r.get("loss") is not None]
     top1 = [(r["step"], r["eval"]["top1"]) for r in records if "eval" in r]
     return Outcome(figures, _means(losses), top1)
+
+
+def has_ended(recipe: Path, folder: Path) -> bool:
+    """Whether a run was evaluated after the last step of its recipe, which counts in steps."""
+    records = read_journal(folder / "metrics.jsonl")
+    last = max((record["step"] for record in records if "eval" in record), default=0)
+    return last >= load_recipe(recipe).optim.steps
 
 
 def _relative(name: str, data: Path) -> str:

@@ -1,1 +1,1 @@
-"""Accuracy on real actions: six yoga poses, four subject folds, from scratch."""
+"""Accuracy on real actions: six yoga poses, four subject folds."""
