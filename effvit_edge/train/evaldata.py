@@ -148,6 +148,12 @@ def _list_segments(question: Question, card: ModelCard, lead_s: float) -> Segmen
     if path.suffix.lower() == ".csv":
         lists, filters = Path(path.name), question.filters
         return open_part("csv", path.parent, lists, "eval", options={}, filters=filters)
+    if not path.is_dir():
+        what = "is not a CSV file or recipe" if path.exists() else "does not exist"
+        raise InputError(
+            f"--data {question.source} {what}. Give a folder of classes, a CSV file, a prepared "
+            f"folder, a recipe or '{MOTION}'."
+        )
     if (path / MANIFEST).is_file():
         size = card.preprocess
         shown = InputRecipe(size.height, size.width, card.fps, card.num_frames, lead_s=lead_s)

@@ -62,8 +62,10 @@ def curves(records: Sequence[Record], title: str = "") -> Figure:
         accuracy.legend(fontsize=8, loc="best")
     rate.plot(*_series(records, "lr"), color=_TRAIN)
     _name(rate, "learning rate")
-    _noisy(norm, _series(records, "grad_norm"), "gradient norm, before clipping")
-    norm.set_yscale("log")
+    norms = _series(records, "grad_norm")
+    _noisy(norm, norms, "gradient norm, before clipping")
+    if np.any(norms[1] > 0):  # a logarithmic axis cannot show a run that had nothing to learn
+        norm.set_yscale("log")
     speed.plot(*_series(records, "samples_per_second"), color=_TRAIN)
     _name(speed, "training clips a second")
     speed.set_ylim(bottom=0)

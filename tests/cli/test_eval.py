@@ -228,3 +228,14 @@ def test_labels_that_can_apply_at_once_are_listed_with_their_precision() -> None
         "x", np.array([[1.0, -1.0, 0.0]], np.float32), np.array([[1, 0, 0]]), per_frame=False
     )
     assert "dark           1             100.0%" in tables(report)
+
+
+def test_data_that_is_not_there_is_named(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = str(model(tmp_path, "stream"))
+    assert main(["eval", artifact, "--data", str(tmp_path / "gone")]) == 2
+    assert f"--data {tmp_path / 'gone'} does not exist" in capsys.readouterr().err
+    video = clips / "dark" / "0.mp4"
+    assert main(["eval", artifact, "--data", str(video)]) == 2
+    assert "is not a CSV file or recipe" in capsys.readouterr().err

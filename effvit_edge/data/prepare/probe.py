@@ -96,14 +96,14 @@ def _beyond(segments: Sequence[Segment], seconds: float) -> list[str]:
     """A sentence for each segment that reaches past the end of its video."""
     sentences = []
     for segment in segments:
-        if segment.start_s >= seconds:
+        if 0 < segment.start_s >= seconds:  # a single frame has no length, and is there
             how = f"begins at {segment.start_s:.1f} s"
         elif segment.end_s is not None and segment.end_s > seconds + _BEYOND_S:
             how = f"ends at {segment.end_s:.1f} s"
         else:
             continue
         sentences.append(
-            f"Segment {segment.name} {how}, but {segment.path} at {seconds:.1f} s already."
+            f"Segment {segment.name} {how}, but {segment.path} is over at {seconds:.1f} s."
         )
     return sentences
 

@@ -132,3 +132,11 @@ def test_notes(root: Path, tmp_path: Path) -> None:
     assert first.startswith("input.frames is 9, less than 3 windows of model.num_frames, 4")
     assert "the longest training video has 8 frames at input.fps, 10" in second
     assert isinstance(clips, VideoClips)
+
+
+def test_a_single_class_is_noted(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a").symlink_to(root / "a")
+    recipe = make_recipe(tmp_path / "one", tmp_path)
+    clips, _ = build_data(recipe)
+    assert data_notes(recipe, clips)[0].startswith("Every clip has the label 'a', the only one")

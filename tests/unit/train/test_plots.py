@@ -52,6 +52,12 @@ def test_a_run_that_has_just_begun_has_a_picture(tmp_path: Path, steps: int) -> 
     assert picture.dtype == np.uint8 and picture.shape[2] == 3 and picture.max() == 255
 
 
+def test_a_run_with_nothing_to_learn_has_a_picture(tmp_path: Path) -> None:
+    records = [{"step": step, "loss": 0.0, "grad_norm": 0.0} for step in (1, 2)]
+    draw_curves(records, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
+
+
 def test_a_confusion_picture_names_truth_and_answer() -> None:
     tally = ExclusiveTally(LabelGroup("pose", ("lotus", "tree")))
     tally.count(np.array([[3, 1], [0, 2]]))

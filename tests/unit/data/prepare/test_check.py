@@ -108,6 +108,11 @@ def test_a_stretch_in_both_parts_is_a_leak_and_another_stretch_is_told(videos: P
     assert [Path(path).name for path in report.shared] == ["1.mp4"]
 
 
+def test_a_single_frame_is_not_past_the_end(videos: Path) -> None:
+    write_numbered(videos / "up" / "one.mp4", 1, fps=25)
+    assert check(ListedSet("folder", str(videos))).sound
+
+
 def test_segments_past_the_end_are_named(videos: Path) -> None:
     source = with_list(
         videos,
@@ -116,8 +121,8 @@ def test_segments_past_the_end_are_named(videos: Path) -> None:
         "down/2.mp4,down,7,9,eval",
     )
     later, beyond = check(source).beyond
-    assert "ends at 9.0 s, but " in later and later.endswith("1.mp4 at 1.2 s already.")
-    assert "begins at 7.0 s, but " in beyond and beyond.endswith("2.mp4 at 2.6 s already.")
+    assert "ends at 9.0 s, but " in later and later.endswith("1.mp4 is over at 1.2 s.")
+    assert "begins at 7.0 s, but " in beyond and beyond.endswith("2.mp4 is over at 2.6 s.")
 
 
 def test_a_filter_without_the_other_is_refused(videos: Path) -> None:
