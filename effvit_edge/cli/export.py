@@ -215,7 +215,7 @@ def _export(
     if as_json:
         click.echo(json.dumps(export_record(report, FP32_LIMIT), indent=2))
         return
-    for line in export_lines(report, FP32_LIMIT, batch):
+    for line in export_lines(report, FP32_LIMIT):
         click.echo(line)
 
 

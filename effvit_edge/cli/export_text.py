@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from effvit_edge.export.convert import Conversion
 
 
-def export_lines(report: ExportReport, limit: float, batch: int | None) -> list[str]:
+def export_lines(report: ExportReport, limit: float) -> list[str]:
     """Of a graph that was made from a network."""
     gate = report.comparison
     return [
@@ -19,7 +19,7 @@ def export_lines(report: ExportReport, limit: float, batch: int | None) -> list[
         f"max difference {gate.max_abs:.1e} (limit {limit:.0e}), mean {gate.mean_abs:.1e}, "
         f"cosine {gate.cosine:.6f}, same label {gate.top1_agreement:.0%}",
         f"  wrote  {report.path} and {report.verify_path.name}",
-        next_line(str(report.path), runs=not batch and report.card.mode == "stream"),
+        next_line(str(report.path), runs=report.runs),
     ]
 
 

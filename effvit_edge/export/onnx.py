@@ -48,6 +48,8 @@ class ExportReport:
     size_bytes: int
     nodes: int
     comparison: Comparison
+    runs: bool
+    """Whether it labels videos: a stream for one camera, and not for TensorRT alone."""
 
 
 def export_onnx(
@@ -94,7 +96,13 @@ def export_onnx(
             np.savez_compressed(samples, clips=clips, logits=parent)
         size = temporary.stat().st_size
     return ExportReport(
-        path, verify_path, card_of(exported), size, len(exported.graph.node), comparison
+        path,
+        verify_path,
+        card_of(exported),
+        size,
+        len(exported.graph.node),
+        comparison,
+        mode == "stream" and batch is None and attention == "native",
     )
 
 

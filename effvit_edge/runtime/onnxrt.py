@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from effvit_edge.core.attention_op import CLIP_OP, DOMAIN
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 from effvit_edge.core.optional import install_line, require
@@ -129,6 +130,11 @@ def _create(ort: ModuleType, path: Path, providers: Sequence[str], threads: int)
     try:
         return ort.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own types share no base but this one
+        if f"{DOMAIN}:{CLIP_OP}" in str(error):  # the start of the step's name, too
+            raise InputError(
+                f"{path} has the attention as one operator, which only TensorRT with the plugin "
+                "runs. Use --provider tensorrt, or export the checkpoint with --attention native."
+            ) from error
         raise InputError(
             f"{path} cannot be loaded as an ONNX model: {_first_line(error)}. "
             "Is it complete, and was it written by: effvit-edge export?"
