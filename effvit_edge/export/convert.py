@@ -23,7 +23,7 @@ from effvit_edge.core.strict_json import JSON
 from effvit_edge.export.attention_body import with_bodies, without_bodies
 from effvit_edge.export.exclude import find_exclusions
 from effvit_edge.export.footage import rendered_footage
-from effvit_edge.export.gate import Gate, Limits, Verdict
+from effvit_edge.export.gate import DRIFT_FRAMES, Gate, Limits, Verdict
 from effvit_edge.export.precision.calibrate import Calibration
 from effvit_edge.export.precision.fp16 import to_fp16
 from effvit_edge.export.precision.graph import read_card, write_card
@@ -138,6 +138,7 @@ def convert(
     auto_exclude: bool = False,
     footage: Clips | None = None,
     measure: Measure | None = None,
+    follow: int = DRIFT_FRAMES,
 ) -> Conversion:
     """Write ``path`` and, beside it, ``NAME.verify.npz``; all of it or nothing.
 
@@ -151,13 +152,15 @@ def convert(
         auto_exclude: keep the worst nodes in higher precision until the gate holds.
         footage: what the gate shows, ``(K, T, H, W, 3)``; rendered by default.
         measure: judges parent and child on labelled data.
+        follow: how many frames the gate shows a stream at least.
 
     Raises:
         GateFailure: the child's answers differ too much, or it gets too much wrong.
     """
     recipe = _Recipe(parent.model, precision, attention, calibration)
     card, batch = parent.card, batch_of(parent.model)
-    gate = Gate(parent.model, card, rendered_footage(card) if footage is None else footage, limits)
+    shown = rendered_footage(card) if footage is None else footage
+    gate = Gate(parent.model, card, shown, limits, follow=follow)
     excluded: list[str] = []
     if auto_exclude:
         excluded, child, verdict = find_exclusions(gate, recipe.make, recipe.candidates)
@@ -195,7 +198,7 @@ def convert(
         tuple(excluded),
         recipe.quantised(excluded),
         accuracy,
-        card.mode == "stream" and batch is None,
+        card.mode == "stream" and batch is None and not child.functions,
     )
 
 

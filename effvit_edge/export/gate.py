@@ -103,16 +103,23 @@ class Gate:
         footage: ``(K, T, H, W, 3)`` uint8; a stream is shown all of it, one clip after another, in
             loops.
         limits: what is let through.
+        follow: how many frames a stream is shown at least.
     """
 
     def __init__(
-        self, parent: onnx.ModelProto, card: ModelCard, footage: Clips, limits: Limits
+        self,
+        parent: onnx.ModelProto,
+        card: ModelCard,
+        footage: Clips,
+        limits: Limits,
+        *,
+        follow: int = DRIFT_FRAMES,
     ) -> None:
         self._parent = parent
         self._card = card
         self._limits = limits
         self._batch = batch_of(parent)
-        self._clips = footage if card.mode == "clip" else _loops(footage)
+        self._clips = footage if card.mode == "clip" else _loops(footage, follow)
         self._answers = onnx_logits(parent, self._clips, batch=self._batch)
 
     def judge(self, child: onnx.ModelProto) -> Verdict:
@@ -224,10 +231,10 @@ class Gate:
         return faults
 
 
-def _loops(footage: Clips) -> Clips:
-    """One clip of at least ``DRIFT_FRAMES`` that shows the same frames ``_LOOPS`` times."""
+def _loops(footage: Clips, least: int) -> Clips:
+    """One clip of at least so many frames that shows the same ones ``_LOOPS`` times."""
     frames = footage.reshape(1, -1, *footage.shape[2:])
-    wanted = math.ceil(DRIFT_FRAMES / _LOOPS)
+    wanted = math.ceil(least / _LOOPS)
     once = np.tile(frames, (1, math.ceil(wanted / frames.shape[1]), 1, 1, 1))
     return np.tile(once, (1, _LOOPS, 1, 1, 1))
 

@@ -8,10 +8,10 @@ from typing import Literal
 import onnx
 
 from effvit_edge.core.attention_op import DOMAIN
-from effvit_edge.export.precision.graph import GraphView, state_names
+from effvit_edge.export.precision.graph import GraphView
 
 Kind = Literal["entry", "dense", "pointwise", "linear", "grouped", "attention", "head", "other"]
-_AFFINE = {"Cast", "Unsqueeze", "Reshape", "Transpose", "Mul", "Add", "Conv", "Concat", "Slice"}
+_AFFINE = {"Cast", "Unsqueeze", "Reshape", "Transpose", "Add", "Conv", "Concat", "Slice"}
 _POOLING = {"ReduceMean", "GlobalAveragePool"}
 
 
@@ -21,7 +21,8 @@ def classify(model: onnx.ModelProto) -> dict[str, Kind]:
     ``dense`` and ``pointwise`` are ungrouped convolutions, ``grouped`` the others, depthwise ones
     among them; ``linear`` are products with a constant matrix; ``attention`` is what lies around
     products of two tensors, up to the next layer with weights; ``head`` is all behind the pooling;
-    ``entry`` is what the pixels go through up to the first activation, where it keeps a state.
+    ``entry`` is what the pixels go through up to the first activation, where frames are
+    compared there.
     """
     view = GraphView(model)
     kinds: dict[str, Kind] = {node.name: _weighted(view, node) or "other" for node in view.nodes}
@@ -57,9 +58,7 @@ def attention_nodes(view: GraphView) -> list[onnx.NodeProto]:
     def plain(node: onnx.NodeProto) -> bool:
         return _weighted(view, node) is None
 
-    products = [
-        n for n in view.nodes if n.domain == DOMAIN or (n.op_type == "MatMul" and plain(n))
-    ]
+    products = [n for n in view.nodes if n.domain == DOMAIN or (n.op_type == "MatMul" and plain(n))]
     behind = _reach(products, view.followers, plain)
     around = _reach(behind, view.makers, plain)
     return [node for node in view.nodes if node.name in around]
@@ -75,12 +74,22 @@ def _head_nodes(view: GraphView) -> list[onnx.NodeProto]:
 
 
 def _entry_nodes(view: GraphView, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """What follows the pixels' cast, up to the first activation; nothing where no state is read."""
+    """What follows the pixels' cast, up to the first activation; nothing for single images.
+
+    Where frames are compared there, large sums of their pixels nearly cancel, and what is left is
+    as small as half precision's rounding of them.
+    """
+
+    def affine(node: onnx.NodeProto) -> bool:
+        if node.op_type == "Mul":  # of two tensors it is part of an activation
+            return any(name in view.constants for name in node.input)
+        return node.op_type in _AFFINE
+
     (cast,) = view.readers[graph.input[0].name]
-    found = _reach([cast], view.followers, lambda node: node.op_type in _AFFINE)
+    found = _reach([cast], view.followers, affine)
     nodes = [node for node in view.nodes if node.name in found and node is not cast]
-    states = state_names(graph)
-    return nodes if any(states.intersection(node.input) for node in nodes) else []
+    frames_compared = sum(node.op_type == "Conv" for node in nodes)
+    return nodes if frames_compared > 1 else []
 
 
 def _reach(

@@ -1,0 +1,1 @@
+"""How far graphs of less precision answer as their float32 parent."""
