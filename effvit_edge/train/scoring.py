@@ -15,8 +15,6 @@ from effvit_edge.train.evaluate import FRAMES_DIMENSIONS, cut_clips
 from effvit_edge.train.metrics import Logits
 from effvit_edge.train.objective import frame_logits, normalise
 
-_OVERLAP_WINDOWS = 6
-
 
 class TorchScorer:
     """Answers of a network in torch.
@@ -25,8 +23,9 @@ class TorchScorer:
         model: in evaluation mode, on ``device``.
         card: of the network.
         device: where it runs; the CPU by default.
-        max_frames: most frames seen at once. A longer sequence of a stream is cut into stretches
-            that overlap by several windows, so that every answer has its past.
+        max_frames: most frames seen at once, or half more than the network's reach where that is
+            greater. A longer sequence of a stream is cut into stretches that overlap by this reach,
+            so that every answer has all the past that it depends on.
         clips: clips a sequence for a centred network that is shown whole sequences.
     """
 
@@ -43,8 +42,8 @@ class TorchScorer:
         self.card = card
         self.device = device or torch.device("cpu")
         self.clips = clips
-        self.overlap = _OVERLAP_WINDOWS * card.num_frames if card.num_frames > 1 else 0
-        self.max_frames = max(max_frames, 2 * self.overlap)
+        self.overlap = model.reach
+        self.max_frames = max(max_frames, 3 * self.overlap // 2)
 
     @torch.inference_mode()
     def __call__(self, frames: Frames) -> Logits:

@@ -205,7 +205,8 @@ class EvalRecipe:
     every_epochs: float = 0.0
     """The same in epochs; at most one of the two is given."""
     max_frames: int = 512
-    """Longest stretch of a video that a causal network sees at once."""
+    """Longest stretch of a video that a causal network sees at once; never less than half more than
+    it looks back."""
     clips: int = 4
     """Clips a video for a centred network, spread over time."""
     crops: int = 1

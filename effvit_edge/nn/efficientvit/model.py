@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from effvit_edge.nn.attention import LinearAttention
 from effvit_edge.nn.efficientvit.builders import Five, build_head, build_stages
 from effvit_edge.nn.efficientvit.presets import Preset
+from effvit_edge.nn.layers import Conv
 from effvit_edge.nn.recompute import recomputed
 from effvit_edge.nn.timeline import LoweredClip, Step, Timeline, VolumeClip
 
@@ -75,6 +77,11 @@ class EfficientViT(nn.Module):
     def num_layers(self) -> int:
         """Layers from input to output, as :meth:`layer_of` counts them."""
         return len(self._blocks()) + 1
+
+    @property
+    def reach(self) -> int:
+        """Frames before a frame that its answer depends on."""
+        return 0
 
     def layer_of(self, parameter_name: str) -> int:
         """Which layer a parameter belongs to, for rates that fall towards the input.
@@ -155,6 +162,16 @@ class EfficientViT3d(EfficientViT):
         self.causal = causal
         self.window = window or num_frames
         self.temporal_padding = temporal_padding
+
+    @property
+    def reach(self) -> int:
+        """Frames before a frame that its answer depends on (causal), or a few more than those.
+
+        Layer upon layer adds its taps and its window; the head's mean has a window, too.
+        """
+        taps = sum(m.kernel_frames - 1 for m in self.modules() if isinstance(m, Conv))
+        windows = 1 + sum(isinstance(m, LinearAttention) for m in self.modules())
+        return taps + windows * (self.window - 1)
 
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, T, H, W) -> (B, num_classes)``; causal: the last frame's logits, any ``T``."""
