@@ -15,6 +15,8 @@ from effvit_edge.core.errors import INTERRUPTED, EnvironmentFault, InputError
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
+    import torch
+
     from effvit_edge.train.resume import FinishedRun
 
 
@@ -65,8 +67,7 @@ def _train(
     context: click.Context, recipe: Path, overrides: tuple[str, ...], resume: bool
 ) -> FinishedRun | None:
     """The finished run; None in processes that leave it to another to tell."""
-    from effvit_edge.train.build import choose_device
-    from effvit_edge.train.distributed import join_group, local_rank
+    from effvit_edge.train.distributed import join_group
     from effvit_edge.train.loop import Trainer
     from effvit_edge.train.recipe import load_recipe
     from effvit_edge.train.resume import find_finished
@@ -74,11 +75,12 @@ def _train(
     with ExitStack() as stack:
         with _told_once_a_machine():
             parsed = load_recipe(recipe, overrides)
-            folder = Path(parsed.output.folder)
-            device = choose_device(parsed.speed.device, local_rank())
+        device = _own_device(parsed.speed.device)
+        with _told_once_a_machine():
             group = stack.enter_context(join_group(device))
-            run = find_finished(folder, parsed) if resume else None
-            trainer = None if run else Trainer(parsed, resume=resume, group=group)
+        folder = Path(parsed.output.folder)
+        run = group.decided(lambda: find_finished(folder, parsed)) if resume else None
+        trainer = None if run else Trainer(parsed, resume=resume, group=group)
         if trainer is None and group.leads:
             click.echo(f"{folder} is finished already: nothing was trained.", err=True)
         if trainer is not None:
@@ -101,6 +103,19 @@ def _told_once_a_machine() -> Iterator[None]:
     except (InputError, EnvironmentFault) as error:
         if local_rank() > 0:
             raise ToldElsewhere(error) from error
+        raise
+
+
+def _own_device(name: str) -> torch.device:
+    """This process's device; one that another process of the machine lacks too is told once."""
+    from effvit_edge.train.build import choose_device
+    from effvit_edge.train.distributed import local_rank
+
+    try:
+        return choose_device(name, local_rank())
+    except EnvironmentFault:
+        with _told_once_a_machine():
+            choose_device(name)
         raise
 
 

@@ -72,6 +72,7 @@ class SegmentCache(Generic[Kept]):
         failures: where those go that cannot be read; they are left out.
         budget_bytes: of what is kept.
         description: for the progress bar.
+        may_be_empty: whether it may be that nothing can be read; for a share of the segments.
 
     Raises:
         InputError: nothing can be read, or too much cannot.
@@ -85,6 +86,7 @@ class SegmentCache(Generic[Kept]):
         failures: Failures,
         budget_bytes: int,
         description: str,
+        may_be_empty: bool = False,
     ) -> None:
         self.segments: list[Segment] = []
         self.kept_bytes = 0
@@ -105,7 +107,7 @@ class SegmentCache(Generic[Kept]):
                     kept = None
             self.segments.append(segment)
             self._kept.append(kept)
-        if not self.segments:
+        if not self.segments and not may_be_empty:
             first = f" First: {failures.sentences[0]}" if failures.sentences else ""
             raise InputError(f"None of {len(segments)} videos can be decoded.{first}")
 

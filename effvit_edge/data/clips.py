@@ -41,7 +41,9 @@ class VideoClips:
 
     A segment that cannot be read is replaced by the next of its class. Segments outside the budget
     are read by seeking; their clips then start on the same time grid, at any slot that the stated
-    length has, where those in memory start at any frame that there is.
+    length has, where those in memory start at any frame that there is. Of footage slower than
+    ``fps`` there are fewer frames than slots: such clips then end in their last frame, held, more
+    often than those in memory.
 
     Args:
         segments: what there is, labelled.

@@ -99,7 +99,8 @@ class MotionSequences:
         self.count = count
         self.textures = textures
         self.seed = seed
-        self.failures: list[str] = []
+        self.failed = Failures(0, 1.0)
+        self.failures = self.failed.sentences
 
     @cached_property
     def bank(self) -> TextureBank:

@@ -37,6 +37,8 @@ class VideoSequences:
         max_failed_share: share of the segments that may be missing or unreadable.
         missing: a sentence for each file that is known to be missing.
         listed: segments on the list, those of missing files included; by default one for each.
+        share: which segments these are: from the first number on every so many-th, so that several
+            processes need not decode for each other. Failures are counted against all of them.
 
     Raises:
         InputError: nothing can be read or too much cannot, or views that there are not.
@@ -56,6 +58,7 @@ class VideoSequences:
         max_failed_share: float = 1.0,
         missing: Sequence[str] = (),
         listed: int | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         _check_views(views, spec)
         self.groups = segments.groups
@@ -66,14 +69,16 @@ class VideoSequences:
         self._sampling = sampling
         self._views = views if sampling == "rate" else views or (1, 1)
         self._lead_s = lead_s
-        self._failed = count_missing(segments, max_failed_share, missing, listed)
-        self.failures = self._failed.sentences
+        self.failed = count_missing(segments, max_failed_share, missing, listed)
+        self.failures = self.failed.sentences
+        first, step = share
         self._cache: SegmentCache[_Prepared] = SegmentCache(
-            segments.segments,
+            segments.segments[first::step],
             self._read,
-            failures=self._failed,
+            failures=self.failed,
             budget_bytes=cache_bytes,
             description="decode evaluation videos",
+            may_be_empty=step > 1,
         )
         self.kept_bytes = self._cache.kept_bytes
 
@@ -86,7 +91,7 @@ class VideoSequences:
             try:
                 prepared = self._read(segment)
             except InputError as error:
-                self._failed.add(segment.name, error)
+                self.failed.add(segment.name, error)
                 return None
         return LabelledSequence(segment.name, prepared.frames, prepared.targets)
 

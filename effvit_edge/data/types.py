@@ -76,6 +76,13 @@ class EvaluationSequences(Protocol):
         ...
 
 
+class RunSequences(EvaluationSequences, Protocol):
+    """One process's share of what a run evaluates on."""
+
+    failed: Failures
+    """What had to be left out of all shares, as far as this process knows."""
+
+
 def iterate(sequences: EvaluationSequences) -> Iterator[LabelledSequence]:
     """All sequences that can be read, in order."""
     for index in range(len(sequences)):

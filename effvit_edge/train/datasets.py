@@ -12,30 +12,37 @@ from effvit_edge.data.segments import SegmentList
 from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.sets import drop_missing, open_split
 from effvit_edge.data.sets.prepared import check_form
-from effvit_edge.data.types import EvaluationSequences, TrainingClips
+from effvit_edge.data.types import RunSequences, TrainingClips
 from effvit_edge.train.recipe import Recipe
 from effvit_edge.train.sections import AugmentRecipe, MotionData, VideosData
+from effvit_edge.train.share import Share
 
 _WINDOWS = 3
 """Attention windows that a causal network's training clip should have: it then learns the steady
 state, in which windows lie upon windows."""
 
 
-def build_data(recipe: Recipe) -> tuple[TrainingClips, EvaluationSequences]:
-    """The training clips and the evaluation sequences of a recipe.
+def build_data(recipe: Recipe, rank: int = 0, world: int = 1) -> tuple[TrainingClips, RunSequences]:
+    """The training clips of a recipe, and a process's share of the evaluation sequences.
+
+    Args:
+        recipe: names the data.
+        rank: which share.
+        world: how many shares there are.
 
     Raises:
         InputError: the data cannot be listed or read, or too much of it is missing.
         EnvironmentFault: an augmentation needs a library that is not there.
     """
     if isinstance(recipe.data, MotionData):
-        return _motion_clips(recipe, recipe.data), _motion_sequences(recipe, recipe.data)
+        whole = _motion_sequences(recipe, recipe.data)
+        return _motion_clips(recipe, recipe.data), Share(whole, rank, world)
     train, evaluation = _open_split(recipe, recipe.data)
     budget_bytes = int(recipe.data.cache_gb * 1e9)
     clips = _clips(recipe, recipe.data, train, budget_bytes)
     # Training reads every video each pass, an evaluation once: it has what training leaves.
     left_bytes = budget_bytes - clips.kept_bytes
-    return clips, _sequences(recipe, recipe.data, evaluation, left_bytes)
+    return clips, _sequences(recipe, recipe.data, evaluation, left_bytes, (rank, world))
 
 
 def data_notes(recipe: Recipe, clips: TrainingClips) -> list[str]:
@@ -98,7 +105,11 @@ def _clips(recipe: Recipe, data: VideosData, listed: SegmentList, cache_bytes: i
 
 
 def _sequences(
-    recipe: Recipe, data: VideosData, listed: SegmentList, cache_bytes: int
+    recipe: Recipe,
+    data: VideosData,
+    listed: SegmentList,
+    cache_bytes: int,
+    share: tuple[int, int],
 ) -> VideoSequences:
     segments, missing = drop_missing(listed)
     # A centred network answers for clips, a causal one and an image network frame by frame.
@@ -115,6 +126,7 @@ def _sequences(
         max_failed_share=data.max_failed_share,
         missing=missing,
         listed=len(listed.segments),
+        share=share,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
@@ -29,8 +29,19 @@ _HARMLESS = (
 )
 
 
+_LOST = (
+    "closed by peer",  # gloo
+    "reset by peer",
+    "Broken pipe",
+    "Socket closed",
+    "remote process exited",  # NCCL
+    "recvValue failed",  # the store that torchrun keeps
+)
+"""In what torch says when another process is gone."""
+
+
 class ToldElsewhere(EdgeError):
-    """What went wrong is told by the process that leads; this one only ends."""
+    """What went wrong is told by another process; this one only ends."""
 
     def __init__(self, error: EdgeError) -> None:
         super().__init__(str(error))
@@ -58,6 +69,40 @@ class Group:
     def agreed(self, error: EdgeError) -> EdgeError:
         """An error that all processes met together, as this one is to raise it."""
         return error if self.leads else ToldElsewhere(error)
+
+    @contextmanager
+    def meeting(self) -> Iterator[None]:
+        """Around what each process does alone: where one fails, all do, and the first one tells.
+
+        Raises:
+            EdgeError: what went wrong here.
+            ToldElsewhere: what went wrong in another process, or here too.
+        """
+        failure: EdgeError | None = None
+        try:
+            yield
+        except EdgeError as error:
+            failure = error
+        failures = self.gather(failure)
+        failed = [rank for rank, error in enumerate(failures) if error is not None]
+        if not failed:
+            return
+        first = failures[failed[0]]
+        if failed[0] == self.rank and failure is not None:
+            raise failure
+        assert first is not None
+        raise ToldElsewhere(first)
+
+    def decided(self, decide: Callable[[], T]) -> T:
+        """What the process that leads decides, in all of them."""
+        decisions: list[T | None] = []
+        with self.meeting():
+            decisions = [decide() if self.leads else None]
+        return self.gather(decisions[0])[0]  # type: ignore[return-value]
+
+    def any(self, mine: bool) -> bool:
+        """Whether something is so in any process."""
+        return mine
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of every process's tensor, in place."""
@@ -92,6 +137,10 @@ class ProcessGroup(Group):
         """The sum of every process's tensor, in place."""
         dist.all_reduce(values)
         return values
+
+    def any(self, mine: bool) -> bool:
+        """Whether something is so in any process."""
+        return bool(self.sum(torch.tensor(int(mine), device=self._device)))
 
     def gather(self, value: T) -> list[T]:
         """Every process's value, in the order of ranks."""
@@ -141,6 +190,7 @@ def join_group(device: torch.device) -> Iterator[Group]:
 
     Raises:
         EnvironmentFault: the others are not there.
+        EdgeError: one of the others ended before this one did.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Group()
@@ -159,6 +209,19 @@ def join_group(device: torch.device) -> Iterator[Group]:
         with warnings.catch_warnings():
             for message in _HARMLESS:
                 warnings.filterwarnings("ignore", message=message)
-            yield ProcessGroup(device)
+            with _lost_peers():
+                yield ProcessGroup(device)
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _lost_peers() -> Iterator[None]:
+    """Say in a sentence, once a machine, that another process is gone: it has said why itself."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _LOST):
+            raise
+        lost = EdgeError("Another process ended; its message says why.")
+        raise (ToldElsewhere(lost) if local_rank() else lost) from error

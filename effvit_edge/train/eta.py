@@ -21,7 +21,7 @@ class RunPlan:
     eval_every: int
     """Steps between evaluations; 0: one at the end. There always is one at the end."""
     checkpoint_every: int
-    """Steps between checkpoints. An evaluation is followed by one, too."""
+    """Steps between checkpoints. There is one before each evaluation too, and one after it."""
 
     def evaluations_after(self, step: int) -> int:
         """How many follow the steps after ``step``; there are no steps before 0."""
@@ -30,7 +30,10 @@ class RunPlan:
         return self._multiples(self.eval_every, step) + 1
 
     def checkpoints_after(self, step: int) -> int:
-        """How many follow the steps after ``step``; one that is due twice is written once."""
+        """How many follow the steps after ``step``; one that is due twice is written once.
+
+        Those that follow an evaluation are not counted.
+        """
         if step >= self.total_steps:
             return 0
         both = math.lcm(self.eval_every, self.checkpoint_every)
@@ -61,6 +64,7 @@ class Eta:
         self.restart()
         self._evaluation = 0.0
         self._checkpoint = 0.0
+        self._unsaved = False
 
     def restart(self) -> None:
         """The first step begins now."""
@@ -83,6 +87,7 @@ class Eta:
         yield
         self._evaluation = self._pause(start)
         self._evaluated = self._step
+        self._unsaved = True
 
     @contextmanager
     def saving(self) -> Iterator[None]:
@@ -91,6 +96,7 @@ class Eta:
         yield
         self._checkpoint = self._pause(start)
         self._saved = self._step
+        self._unsaved = False
 
     def seconds_left(self) -> float | None:
         """Until the run is over; None where too little has been seen to tell."""
@@ -103,10 +109,12 @@ class Eta:
         # What follows this very step is still to come, unless it has been.
         evaluated = max(self._evaluated, self._step - 1)
         saved = max(self._saved, self._step - 1)
+        evaluations = self._plan.evaluations_after(evaluated)
+        checkpoints = self._plan.checkpoints_after(saved) + evaluations + self._unsaved
         return (
             steps_left * step_seconds
-            + self._plan.evaluations_after(evaluated) * self._evaluation
-            + self._plan.checkpoints_after(saved) * self._checkpoint
+            + evaluations * self._evaluation
+            + checkpoints * self._checkpoint
         )
 
     def _pause(self, start: float) -> float:

@@ -6,7 +6,7 @@ Notation: T frames, H W pixels, M attention window in frames.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -122,7 +122,7 @@ def evaluate(scorer: Scorer, sequences: EvaluationSequences, *, tick: Tick | Non
         InputError: the data has a class that the model does not know, or nothing can be read.
     """
     report = score_all(scorer, sequences, tick=tick)
-    refuse_empty(report, sequences)
+    refuse_empty(report, len(sequences), sequences.failures)
     return report
 
 
@@ -147,15 +147,20 @@ def score_all(
     return report
 
 
-def refuse_empty(report: Report, sequences: EvaluationSequences) -> None:
+def refuse_empty(report: Report, count: int, failures: Sequence[str]) -> None:
     """Refuse an evaluation of nothing.
+
+    Args:
+        report: of all sequences.
+        count: how many there were.
+        failures: why some could not be read.
 
     Raises:
         InputError: no sequence was scored.
     """
     if not report.sequences:
-        first = f" First: {sequences.failures[0]}" if sequences.failures else ""
-        raise InputError(f"None of {len(sequences)} sequences could be evaluated.{first}")
+        first = f" First: {failures[0]}" if failures else ""
+        raise InputError(f"None of {count} sequences could be evaluated.{first}")
 
 
 def write_report(report: Report, folder: Path, title: str = "") -> None:

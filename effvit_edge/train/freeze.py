@@ -1,9 +1,10 @@
-"""What of a network is trained, and which norms keep their statistics."""
+"""What of a network is trained, which norms keep their statistics, and how it is evaluated."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -45,6 +46,18 @@ def kept_norms(model: nn.Module, batch_norm: str) -> list[nn.Module]:
     if batch_norm == "frozen":
         return list(norms)
     return [norm for norm in norms if not any(p.requires_grad for p in norm.parameters())]
+
+
+@contextmanager
+def answering(model: nn.Module) -> Iterator[None]:
+    """Within it the network is in evaluation mode; then every module is again as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def _nearest(pattern: str, names: Sequence[str]) -> str:

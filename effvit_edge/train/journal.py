@@ -15,11 +15,17 @@ class Journal:
     Args:
         path: the file.
         last_step: records of later steps are dropped first, because the run repeats them.
+        evaluated: step of the last evaluation that will not be repeated, in the same way.
     """
 
-    def __init__(self, path: Path, last_step: int) -> None:
+    def __init__(self, path: Path, last_step: int, evaluated: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [record for record in read_journal(path) if record["step"] <= last_step]
+        last_evaluation = last_step if evaluated is None else evaluated
+        kept = [
+            record
+            for record in read_journal(path)
+            if record["step"] <= (last_evaluation if "eval" in record else last_step)
+        ]
         with atomic_path(path) as new:
             new.write_text("".join(_line(record) for record in kept), encoding="utf-8")
         self._path = path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -17,8 +17,8 @@ from effvit_edge import nn
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.files import atomic_path
-from effvit_edge.data.failures import describe_failures
 from effvit_edge.data.loader import batches, worker_deaths
+from effvit_edge.train.alike import LeftOut, check_alike
 from effvit_edge.train.average import AveragedWeights
 from effvit_edge.train.build import build_card, build_model, check_model, choose_device
 from effvit_edge.train.checkpoint import save_model
@@ -26,7 +26,7 @@ from effvit_edge.train.datasets import build_data, data_notes
 from effvit_edge.train.diagnose import FILE, diagnose, write_findings
 from effvit_edge.train.distributed import Group
 from effvit_edge.train.eta import RunPlan
-from effvit_edge.train.evaluate import refuse_empty, score_all
+from effvit_edge.train.evaluating import Evaluations
 from effvit_edge.train.freeze import kept_norms, select_trainable
 from effvit_edge.train.memory import keep_freed_memory
 from effvit_edge.train.metrics import Report
@@ -38,8 +38,6 @@ from effvit_edge.train.recipe import Recipe
 from effvit_edge.train.record import Recorder
 from effvit_edge.train.resume import FinishedRun, SavedRun, open_run
 from effvit_edge.train.schedule import make_schedule
-from effvit_edge.train.scoring import TorchScorer
-from effvit_edge.train.share import Share
 from effvit_edge.train.state import Counters, Parts
 from effvit_edge.train.step import Outcome, Stepper
 from effvit_edge.train.stops import stop_requests
@@ -74,7 +72,35 @@ class Trainer:
         self.group = group or Group()
         self.clock = clock or MonotonicClock()
         self.folder = Path(recipe.output.folder)
-        self.local_batch = _local_batch(recipe, self.group.world)
+        with self.group.meeting():
+            saved = self._set_up(resume)
+        check_alike(self.group, self.folder, saved, self.clips)
+        self.stepper = Stepper(
+            PerFrame(self.model),
+            self.parts.optimizer,
+            self.objective,
+            recipe=recipe,
+            spec=self.card.preprocess,
+            precision=self.parts.precision,
+            group=self.group,
+            average=self.parts.average,
+        )
+        self.evaluations = Evaluations(
+            self.model,
+            self.card,
+            self.sequences,
+            recipe.eval,
+            device=self.device,
+            group=self.group,
+            average=self.parts.average,
+        )
+        self.report: Report | None = None
+        self.left_out = LeftOut(self.clips, self.sequences, self.group)
+
+    def _set_up(self, resume: bool) -> SavedRun | None:
+        """Everything that a process makes without the others; what it goes on from, if anything."""
+        recipe = self.recipe
+        _check_batch(recipe, self.group.world)
         saved = open_run(self.folder, recipe, resume)
         self.device = choose_device(recipe.speed.device, self.group.local_rank)
         if recipe.speed.threads:
@@ -82,7 +108,7 @@ class Trainer:
         precision = Precision(recipe.speed.precision, self.device)
         check_model(recipe)
         self._begin(saved)
-        self.clips, self.sequences = build_data(recipe)
+        self.clips, self.sequences = build_data(recipe, self.group.rank, self.group.world)
         groups = self.clips.groups
         self.schedule = make_schedule(recipe, self.clips.epoch_clips)
         model, self.start = build_model(
@@ -106,18 +132,7 @@ class Trainer:
             self.warnings = saved.differences(recipe, self.group.world, total)
             self.counters = self.parts.restore(saved.state, saved.weights)
         self.objective = Objective(groups, recipe.optim, per_frame=self.card.mode == "stream")
-        self.stepper = Stepper(
-            PerFrame(self.model),
-            self.parts.optimizer,
-            self.objective,
-            recipe=recipe,
-            spec=self.card.preprocess,
-            precision=precision,
-            group=self.group,
-            average=self.parts.average,
-        )
-        self.report: Report | None = None
-        self.failures: list[str] = []
+        return saved
 
     @property
     def step(self) -> int:
@@ -149,12 +164,13 @@ class Trainer:
                 self._save("last", recorder)
             # Workers are forked with the first batch, and before an evaluation has threads.
             loader = chain(list(islice(own_batches, 1)), own_batches)
-            with self._evaluation_mode() as scorer:
-                recorder.rehearse(scorer, self._share())
+            self.evaluations.rehearse(recorder)
             recorder.start()
+            if self._owes_evaluation():
+                self._evaluate_and_save(stop, recorder)
             self._train(loader, stop, recorder)
-            report = self.report or self._evaluate(recorder)
-        figures, failures = report.summary(), tuple(self.failures)
+            report = self.report or self._evaluate(stop, recorder)
+        figures, failures = report.summary(), tuple(self.left_out.failures)
         return FinishedRun(self.folder, self.step, self.counters.skipped, figures, failures)
 
     def _begin(self, saved: SavedRun | None) -> None:
@@ -172,14 +188,10 @@ class Trainer:
         select_trainable(model, section.trainable)
         if section.batch_norm == "sync":
             nn.synchronise_norms(model, self.device)
-        self.kept_norms = kept_norms(model, section.batch_norm)
-        self._training_mode(model)
-        return model
-
-    def _training_mode(self, model: nn.EfficientViT) -> None:
         model.train()
-        for norm in self.kept_norms:
+        for norm in kept_norms(model, section.batch_norm):
             norm.eval()
+        return model
 
     def _recorder(self) -> Recording:
         if not self.group.leads:
@@ -194,14 +206,12 @@ class Trainer:
             self.folder,
             plan,
             first_step=self.step,
+            evaluated=self.counters.evaluated,
             title=self.recipe.model.preset,
             log_every=output.log_every,
             tensorboard=output.tensorboard,
             clock=self.clock,
         )
-
-    def _share(self) -> Share:
-        return Share(self.sequences, self.group.rank, self.group.world)
 
     def _introduce(self, recorder: Recording) -> None:
         """Say what the weights start from and what was left out."""
@@ -210,27 +220,7 @@ class Trainer:
             recorder.say(self.start.sentence())
         for sentence in (*self.warnings, *data_notes(self.recipe, self.clips)):
             recorder.say(sentence)
-        self._tell_failures(recorder)
-
-    def _tell_failures(self, recorder: Recording) -> None:
-        """Record and say which videos any process left out, as soon as all of them meet.
-
-        Raises:
-            InputError: all processes together had to leave out too much.
-        """
-        told = self.group.gather([*self.clips.failures, *self.sequences.failures])
-        known = dict.fromkeys(failure for failures in told for failure in failures)
-        before = set(self.failures)
-        new = [failure for failure in known if failure not in before]
-        if new:
-            self.failures += new
-            recorder.note({"failures": new})
-            recorder.say(describe_failures(new))
-        try:
-            for failed in self.group.gather(self.clips.failed.by_name):
-                self.clips.failed.include(failed)
-        except InputError as error:
-            raise self.group.agreed(error) from error
+        self.left_out.tell(recorder)
 
     def _train(self, loader: _Batches, stop: list[int], recorder: Recording) -> None:
         while self.step < self.schedule.total_steps:
@@ -243,10 +233,7 @@ class Trainer:
             recorder.step(self._record(outcome), self.recipe.optim.batch_size, waited)
             if self.counters.skipped_in_a_row >= self.recipe.optim.max_nonfinite:
                 self._give_up(clips, targets)
-            self._between_steps(recorder)
-            if outcome.stop:
-                self._save("last", recorder)
-                raise KeyboardInterrupt
+            self._after_step(stop, outcome.stop, recorder)
 
     def _one_step(self, clips: Tensor, targets: Tensor, stop: Sequence[int] = ()) -> Outcome:
         """Take a step and count it."""
@@ -273,7 +260,10 @@ class Trainer:
         return record | skipped | {"overflow": outcome.overflow}
 
     def _clip_names(self) -> list[str]:
-        """The clips of the last step, of all processes."""
+        """The clips of the last step, of all processes, as they are listed.
+
+        Of one that could not be read another of its class was shown; failures tell which those are.
+        """
         size = self.recipe.optim.batch_size
         return [self.clips.name(n) for n in range((self.step - 1) * size, self.step * size)]
 
@@ -297,52 +287,45 @@ class Trainer:
         )
         raise self.group.agreed(error)
 
-    def _between_steps(self, recorder: Recording) -> None:
-        """Evaluate and save where the recipe says so."""
+    def _after_step(self, stop: list[int], stops: bool, recorder: Recording) -> None:
+        """Save and evaluate where the recipe says so, or save and stop.
+
+        Raises:
+            KeyboardInterrupt: some process was asked to stop.
+        """
         last = self.step == self.schedule.total_steps
-        evaluates = self.schedule.evaluates_after(self.step)
-        if evaluates:
-            self._evaluate(recorder)
-        due = evaluates or self.step % self.recipe.output.checkpoint_every == 0
-        if last or (due and not self.counters.skipped_in_a_row):  # never over a good checkpoint
+        owes = self._owes_evaluation()
+        due = owes or self.step % self.recipe.output.checkpoint_every == 0
+        if last or stops or (due and self._is_good()):
+            self._save("last", recorder)  # before an evaluation, which may be long
+        if stops:
+            raise KeyboardInterrupt
+        if owes:
+            self._evaluate_and_save(stop, recorder)
+
+    def _owes_evaluation(self) -> bool:
+        """Whether one is due after the steps so far and has not been; also in a resumed run."""
+        return self.schedule.evaluates_after(self.step) and self.counters.evaluated < self.step
+
+    def _is_good(self) -> bool:
+        """Whether a checkpoint of now may replace an older one."""
+        return not self.counters.skipped_in_a_row
+
+    def _evaluate_and_save(self, stop: list[int], recorder: Recording) -> None:
+        self._evaluate(stop, recorder)
+        if self.step == self.schedule.total_steps or self._is_good():
             self._save("last", recorder)
 
-    @contextmanager
-    def _evaluation_mode(self) -> Iterator[TorchScorer]:
-        """The network as it answers, for the duration."""
-        self.model.eval()
-        yield TorchScorer(
-            self.model,
-            self.card,
-            device=self.device,
-            max_frames=self.recipe.eval.max_frames,
-            clips=self.recipe.eval.clips,
-        )
-        self._training_mode(self.model)
-
-    def _evaluate(self, recorder: Recording) -> Report:
-        """Score every process's share, and all of them together."""
-        average = self.parts.average
-        with (
-            recorder.evaluating() as tick,
-            self._evaluation_mode() as scorer,
-            average.applied() if average else nullcontext(),
-        ):
-            report = score_all(scorer, self._share(), tick=tick)
-            first, *others = self.group.gather(report)
-            for other in others:
-                first.merge(other)
-        try:
-            refuse_empty(first, self.sequences)
-        except InputError as error:
-            raise self.group.agreed(error) from error
-        self.report = first
-        recorder.evaluation(first)
-        self._tell_failures(recorder)
-        if self.recipe.eval.keep_best and first.score > self.counters.best:
-            self.counters.best = first.score
+    def _evaluate(self, stop: list[int], recorder: Recording) -> Report:
+        """Score the network as it is now; keep it if it is the best so far."""
+        self.report = report = self.evaluations.score(recorder, stop)
+        self.counters.evaluated = self.step
+        recorder.evaluation(report)
+        self.left_out.tell(recorder)
+        if self.recipe.eval.keep_best and report.score > self.counters.best:
+            self.counters.best = report.score
             self._save("best", recorder)
-        return first
+        return report
 
     def _save(self, name: str, recorder: Recording) -> None:
         """Write a checkpoint, by the first process; if it fails, all stop.
@@ -362,11 +345,13 @@ class Trainer:
             raise self.group.agreed(failure)
 
     def _write(self, name: str) -> None:
+        evaluated = self.counters.evaluated == self.step
         provenance = {
             **self.card.provenance,
             "steps": self.step,
             "skipped_steps": self.counters.skipped,
-            "metrics": self.report.summary() if self.report else {},
+            # Of these very weights, or none: their evaluation may be still to come.
+            "metrics": self.report.summary() if self.report and evaluated else {},
         }
         card = replace(self.card, provenance=provenance)
         training = None
@@ -381,8 +366,8 @@ class Trainer:
         save_model(self.folder / name, self.model, card, weights=weights, training=training)
 
 
-def _local_batch(recipe: Recipe, world: int) -> int:
-    """This process's clips a step."""
+def _check_batch(recipe: Recipe, world: int) -> None:
+    """Refuse a batch that the processes and their parts cannot share evenly."""
     batch, parts = recipe.optim.batch_size, recipe.optim.accumulate
     if batch % (world * parts):
         raise InputError(
@@ -390,4 +375,3 @@ def _local_batch(recipe: Recipe, world: int) -> int:
             f"{parts} accumulated part{'s' if parts > 1 else ''} each cannot share evenly. "
             f"Make it a multiple of {world * parts}."
         )
-    return batch // world

@@ -33,6 +33,7 @@ class Recorder:
         folder: of the run.
         plan: what the run consists of.
         first_step: steps that are done already, when resumed.
+        evaluated: step of the last evaluation, when resumed; ``first_step`` by default.
         title: of the pictures.
         log_every: steps between readings of the throughput.
         tensorboard: whether to write for TensorBoard, too.
@@ -46,6 +47,7 @@ class Recorder:
         plan: RunPlan,
         *,
         first_step: int = 0,
+        evaluated: int | None = None,
         title: str = "",
         log_every: int = 20,
         tensorboard: bool = True,
@@ -55,6 +57,7 @@ class Recorder:
         self.folder = folder
         self._plan = plan
         self._step = first_step
+        self._evaluated = evaluated
         self._title = title
         self._log_every = log_every
         self._wants_board = tensorboard
@@ -67,7 +70,7 @@ class Recorder:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._journal = Journal(self.folder / JOURNAL, self._step)
+            self._journal = Journal(self.folder / JOURNAL, self._step, self._evaluated)
             self._reporter = stack.enter_context(self._reporter)
             if self._wants_board:
                 self._board = open_board(self.folder, self._step)

@@ -141,7 +141,8 @@ def _is_evaluation(path: Path, figures: Mapping[str, Any]) -> bool:
 
 
 def _check_recipe(folder: Path, earlier: Recipe, recipe: Recipe) -> None:
-    before, now = earlier.deciding(), recipe.deciding()
+    # Without places: the same data may be mounted elsewhere, and what a run started from is in it.
+    before, now = earlier.portable(), recipe.portable()
     changed = [
         f"{section}.{key}" if isinstance(now[section], dict) else section
         for section in now

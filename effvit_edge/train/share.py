@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from effvit_edge.data.types import EvaluationSequences, LabelledSequence
+from effvit_edge.data.types import LabelledSequence, RunSequences
 
 
 class Share:
@@ -14,9 +14,10 @@ class Share:
         step: how far apart those taken lie.
     """
 
-    def __init__(self, sequences: EvaluationSequences, first: int, step: int) -> None:
+    def __init__(self, sequences: RunSequences, first: int, step: int) -> None:
         self._sequences = sequences
         self.groups = sequences.groups
+        self.failed = sequences.failed
         self.failures = sequences.failures
         self._indices = range(first, len(sequences), step)
 

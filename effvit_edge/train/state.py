@@ -33,6 +33,8 @@ class Counters:
     """Of them, those since the last good step that no smaller loss scale explains."""
     best: float = -1.0
     """The best evaluation's score so far."""
+    evaluated: int = 0
+    """The step of the last evaluation."""
 
 
 @dataclass

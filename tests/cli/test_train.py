@@ -111,7 +111,7 @@ def test_a_wrong_network_is_found_before_any_video_is_read(
     change: str,
     sentence: str,
 ) -> None:
-    monkeypatch.setattr(loop, "build_data", lambda _: pytest.fail("the videos were read"))
+    monkeypatch.setattr(loop, "build_data", lambda *_: pytest.fail("the videos were read"))
     assert train(clips, tmp_path / "run", change) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("efficientvit3d_b0") <= 1
@@ -166,7 +166,7 @@ def test_a_finished_run_is_told_and_not_trained_again(
     length = ("optim.steps=0", "optim.epochs=1")
     assert train(clips, run, *length) == 0
     first = json.loads(capsys.readouterr().out)
-    monkeypatch.setattr(loop, "build_data", lambda _: pytest.fail("the videos were read"))
+    monkeypatch.setattr(loop, "build_data", lambda *_: pytest.fail("the videos were read"))
     assert train(clips, run, *length, "--resume") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == first

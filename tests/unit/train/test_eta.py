@@ -29,12 +29,16 @@ class Run:
             last = self.at == self.plan.total_steps
             every = self.plan.eval_every
             evaluates = last or (every and self.at % every == 0)
+            if evaluates or self.at % self.plan.checkpoint_every == 0:
+                self.save()
             if evaluates:
                 with self.eta.evaluating():
                     self.clock.advance(EVALUATION)
-            if evaluates or self.at % self.plan.checkpoint_every == 0:
-                with self.eta.saving():
-                    self.clock.advance(CHECKPOINT)
+                self.save()
+
+    def save(self) -> None:
+        with self.eta.saving():
+            self.clock.advance(CHECKPOINT)
 
 
 @pytest.mark.parametrize("eval_every", [0, 100, 300, 333])
@@ -51,7 +55,7 @@ def test_what_is_left_is_what_then_takes_place(
     if eval_every == 0 and seen < 1000:  # the only evaluation is still expected
         unmeasured = EVALUATION - EXPECTED
         if checkpoint_every > seen:  # nor has a checkpoint been written
-            unmeasured += CHECKPOINT
+            unmeasured += 2 * CHECKPOINT
     assert predicted == pytest.approx(run.clock.now() - start - unmeasured, abs=1e-6)
 
 
@@ -62,23 +66,23 @@ def test_what_follows_the_last_step_is_left_after_it() -> None:
     run.at = 10
     run.clock.advance(STEP)
     run.eta.step_done()
+    assert run.eta.seconds_left() == CHECKPOINT + EXPECTED + CHECKPOINT
+    run.save()
     assert run.eta.seconds_left() == EXPECTED + CHECKPOINT
     with run.eta.evaluating():
         run.clock.advance(EVALUATION)
     assert run.eta.seconds_left() == CHECKPOINT
-    with run.eta.saving():
-        run.clock.advance(CHECKPOINT)
+    run.save()
     assert run.eta.seconds_left() == 0
 
 
 def test_what_comes_before_the_first_step_is_no_step() -> None:
     run = Run(replace(PLAN, eval_every=0, checkpoint_every=5000))
-    with run.eta.saving():
-        run.clock.advance(CHECKPOINT)
+    run.save()
     run.clock.advance(100.0)
     run.eta.restart()
     run.go(10)
-    assert run.eta.seconds_left() == 990 * STEP + EXPECTED + CHECKPOINT
+    assert run.eta.seconds_left() == 990 * STEP + EXPECTED + 2 * CHECKPOINT
 
 
 def test_a_slow_beginning_is_forgotten() -> None:

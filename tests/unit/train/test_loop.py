@@ -19,6 +19,9 @@ from effvit_edge.train.datasets import build_data
 from effvit_edge.train.journal import Journal, read_journal
 from effvit_edge.train.loop import Trainer
 from effvit_edge.train.metrics import Report
+from effvit_edge.train.recipe import Recipe
+from effvit_edge.train.resume import find_finished
+from effvit_edge.train.scoring import TorchScorer
 from tests.unit.train.recipes import MODEL, tiny_recipe
 from tests.videos import grey_frames, write_video
 
@@ -37,6 +40,22 @@ def at_training_step(trainer: Trainer, step: int, action: Any) -> None:
 
     layers = [m for m in trainer.model.modules() if isinstance(m, torch.nn.Linear)]
     layers[-1].register_forward_hook(hook)
+
+
+def scored_until_stopped(trainer: Trainer, step: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many sequences are scored when the evaluation after ``step`` begins with a SIGTERM."""
+    scored, answer = [], TorchScorer.__call__
+
+    def stop(scorer: TorchScorer, frames: Any) -> Any:
+        if trainer.step == step:
+            scored.append(step)
+            signal.raise_signal(signal.SIGTERM)
+        return answer(scorer, frames)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TorchScorer, "__call__", stop)
+        trainer.run()
+    return len(scored)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +94,36 @@ def test_a_run_stopped_by_a_signal_goes_on_bit_for_bit(uninterrupted: Path, tmp_
     for name in ("model.safetensors", "training.safetensors"):
         whole, resumed = (folder / "last" / name for folder in (uninterrupted, tmp_path))
         assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_a_run_stopped_in_an_evaluation_has_its_checkpoint_and_evaluates_when_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recipe(folder: Path) -> Recipe:
+        return tiny_recipe(
+            folder,
+            optim={"steps": 4},
+            eval={"every": 2, "keep_best": True},
+            data={"eval_frames": 4},
+        )
+
+    Trainer(recipe(tmp_path / "whole")).run()
+    for stop_at in (2, 4):  # in the midst, and in the last evaluation
+        trainer = Trainer(recipe(tmp_path / "cut"), resume=stop_at > 2)
+        assert scored_until_stopped(trainer, stop_at, monkeypatch) == 1  # of two sequences
+        _, card = load_model(tmp_path / "cut" / "last")
+        assert (card.provenance["steps"], card.provenance["metrics"]) == (stop_at, {})
+        assert find_finished(tmp_path / "cut", recipe(tmp_path / "cut")) is None
+    last = Trainer(recipe(tmp_path / "cut"), resume=True)
+    last.run()
+    for name in ("best/model.safetensors", "last/training.safetensors", "evaluation.json"):
+        whole, cut = (tmp_path / run / name for run in ("whole", "cut"))
+        assert cut.read_bytes() == whole.read_bytes()
+    evaluations = [
+        [(r["step"], r["eval"]) for r in read_journal(folder / "metrics.jsonl") if "eval" in r]
+        for folder in (tmp_path / "whole", tmp_path / "cut")
+    ]
+    assert evaluations[0] == evaluations[1] and [s for s, _ in evaluations[0]] == [2, 4]
 
 
 def test_another_run_is_neither_overwritten_nor_resumed_with_another_recipe(

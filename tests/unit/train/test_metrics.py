@@ -330,7 +330,7 @@ def test_an_evaluation_of_nothing_is_refused_but_a_share_of_nothing_is_not() -> 
     report = score_all(SessionScorer(session), sequences)
     assert report.summary() == {"sequences": 0}
     with pytest.raises(InputError, match=r"None of 1 sequences.*broken: cannot be read"):
-        refuse_empty(report, sequences)
+        refuse_empty(report, len(sequences), sequences.failures)
 
 
 def test_a_class_the_model_does_not_know_is_refused() -> None:

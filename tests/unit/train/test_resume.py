@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.train.alike import check_alike
 from effvit_edge.train.checkpoint import load_model, load_training
-from effvit_edge.train.distributed import Group
+from effvit_edge.train.datasets import build_data
+from effvit_edge.train.distributed import Group, ToldElsewhere
 from effvit_edge.train.loop import Trainer
+from effvit_edge.train.recipe import Recipe
 from tests.unit.train.recipes import MODEL, tiny_recipe
+from tests.videos import grey_frames, write_video
 
 SHORT = {"steps": 2, "ema": 0.0}
 
@@ -59,6 +65,65 @@ def test_a_checkpoint_of_another_recipe_is_not_resumed(
     Trainer(tiny_recipe(tmp_path))._write("last")
     with pytest.raises(InputError, match=key):
         Trainer(tiny_recipe(tmp_path, **change), resume=True)
+
+
+def test_the_same_data_in_another_place_is_resumed(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        for label in ("a", "b"):
+            (tmp_path / place / label).mkdir(parents=True)
+            for number in range(2):
+                write_video(tmp_path / place / label / f"{number}.mp4", grey_frames(10))
+
+    def recipe(place: str) -> Recipe:
+        data = {"kind": "videos", "root": str(tmp_path / place), "eval_share": 0.5}
+        return tiny_recipe(tmp_path / "run", data=data, optim=SHORT)
+
+    Trainer(recipe("here"))._write("last")
+    shutil.rmtree(tmp_path / "here")
+    assert Trainer(recipe("there"), resume=True).run().steps == 2
+
+
+class OneOfTwo(Group):
+    """Beside a process that has found something else."""
+
+    world = 2
+
+    def __init__(self, other: Any) -> None:
+        self.other = other
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, self.other]
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ((3, None, {}), r"0 and 1 do not see the same run in .* a disk that all of them share"),
+        ((None, 7, {}), "Process 0 has None training clips and process 1 has 7"),
+        ((None, None, {"a/1.mp4": "It broke."}), r"could read a/1\.mp4, .* could not: It broke\."),
+    ],
+)
+def test_processes_that_begin_otherwise_are_refused(
+    tmp_path: Path, other: tuple[Any, ...], sentence: str
+) -> None:
+    clips, _ = build_data(tiny_recipe(tmp_path))
+    check_alike(OneOfTwo((None, None, {})), tmp_path, None, clips)
+    with pytest.raises(InputError, match=sentence):
+        check_alike(OneOfTwo(other), tmp_path, None, clips)
+
+
+def test_what_another_process_met_ends_this_one_without_a_word() -> None:
+    with pytest.raises(ToldElsewhere) as caught, OneOfTwo(InputError("no disk")).meeting():
+        pass
+    assert caught.value.exit_code == InputError.exit_code
+    with (
+        pytest.raises(EdgeError, match="own") as own,
+        OneOfTwo(InputError("no disk")).meeting(),
+    ):
+        raise EdgeError("own")
+    assert type(own.value) is EdgeError
+    with OneOfTwo(None).meeting():
+        pass
 
 
 def test_another_number_of_processes_is_allowed_and_told(tmp_path: Path) -> None:
