@@ -48,9 +48,13 @@ def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dic
     return result
 
 
-@pytest.mark.parametrize("mode", ["stream", "clip"])
+@pytest.mark.parametrize(
+    ("mode", "source", "count"),
+    [("stream", "", 6), ("clip", "", 6), ("stream", "clips.csv", 3)],
+    ids=["stream", "clip", "csv"],
+)
 def test_an_exported_model_is_evaluated_without_torch_and_yaml(
-    clips: Path, tmp_path: Path, mode: Mode
+    clips: Path, tmp_path: Path, mode: Mode, source: str, count: int
 ) -> None:
     script = """
 import sys
@@ -59,7 +63,9 @@ for name in ("torch", "torchvision", "yaml", "safetensors"):
 from effvit_edge.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-    arguments = ["eval", str(model(tmp_path, mode)), "--data", str(clips), "--json"]
+    where = ["--where", "fold=1"] if source else []
+    arguments = ["eval", str(model(tmp_path, mode)), "--data", str(clips / source), *where]
+    arguments.append("--json")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script, *arguments],
         capture_output=True,
@@ -68,7 +74,7 @@ sys.exit(main(sys.argv[1:]))
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert (report["top1"], report["sequences"]) == (1.0, 6)
+    assert (report["top1"], report["sequences"]) == (1.0, count)
     assert report["views"] == (None if mode == "stream" else [4, 1])
     assert ("frame_top1" in report) is (mode == "stream")
 

@@ -13,6 +13,8 @@ from effvit_edge.train.precision import Precision
 from effvit_edge.train.step import torch_seed
 from tests.unit.train.recipes import tiny_recipe
 
+STORED_SEEDS = [1257939883348902525, 8268123549609556230]
+"""Of (0, 0, 0) and (1, 2, 3): a run begun with an earlier version goes on with its own numbers."""
 EXACT = {"options": {"head_widths": [16, 16]}, "batch_norm": "frozen"}
 
 
@@ -54,7 +56,8 @@ def test_recomputing_takes_the_same_step(tmp_path: Path) -> None:
 
 def test_what_is_random_depends_on_seed_step_and_rank_alone(tmp_path: Path) -> None:
     seeds = {torch_seed(s, t, r) for s in range(3) for t in range(3) for r in range(3)}
-    assert len(seeds) == 27 and torch_seed(1, 2, 3) in {torch_seed(1, 2, 3)}
+    assert len(seeds) == 27
+    assert [torch_seed(0, 0, 0), torch_seed(1, 2, 3)] == STORED_SEEDS
     options = {"head_widths": [16, 16], "head_dropout": 0.5}
     trainer = Trainer(tiny_recipe(tmp_path, model={"options": options}))
     batch = batch_of(trainer, 2)

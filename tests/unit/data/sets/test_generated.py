@@ -147,13 +147,24 @@ def kinetics(folder: Path, rows: list[tuple[str, str, int]], file: str = "val.cs
         writer.writerows((label, name, start, start + 10, "val") for label, name, start in rows)
 
 
-def test_kinetics400_training_list(tmp_path: Path) -> None:
-    rows = [(f"label {n % 400:03d}", f"id{n:07d}xx", n % 300) for n in range(246_534)]
+@pytest.mark.parametrize(
+    ("classes", "clips"),
+    [  # as in the papers that introduce them, arXiv:1808.01340 and arXiv:1907.06987
+        (400, 246_534),
+        pytest.param(600, 392_622, marks=pytest.mark.slow),
+        pytest.param(700, 545_317, marks=pytest.mark.slow),
+    ],
+)
+def test_kinetics_training_list(tmp_path: Path, classes: int, clips: int) -> None:
+    rows = [(f"label {n % classes:03d}", f"id{n:07d}xx", n % 300) for n in range(clips)]
     kinetics(tmp_path, rows, "train.csv")
     found = part("kinetics", tmp_path, "train", files="{label_}/{id}.mp4")
-    assert len(found.segments) == 246_534 and len(found.groups[0].labels) == 400
-    assert found.segments[401] == Segment(
-        "id0000401xx_000101_000111", tmp_path / "label_001" / "id0000401xx.mp4", (1,)
+    assert len(found.segments) == clips and len(found.groups[0].labels) == classes
+    number = classes + 1
+    assert found.segments[number] == Segment(
+        f"id{number:07d}xx_{number % 300:06d}_{number % 300 + 10:06d}",
+        tmp_path / "label_001" / f"id{number:07d}xx.mp4",
+        (1,),
     )
 
 
