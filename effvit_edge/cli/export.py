@@ -34,6 +34,14 @@ _ONNX = ".onnx"
     help="stream labels each frame, clip a whole clip.  [default: as the checkpoint; stream]",
 )
 @click.option(
+    "--format",
+    "form_of_file",
+    type=click.Choice(["onnx", "engine"]),
+    default="onnx",
+    show_default=True,
+    help="engine: a TensorRT engine for this device, of an ONNX file, as it is.",
+)
+@click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="fp32",
@@ -110,12 +118,17 @@ _ONNX = ".onnx"
     "--input-size", type=click.IntRange(min=32), help="Presets only: pixels a side.  [224]"
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="FILE.onnx to write."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.onnx, or FILE.plan of an engine, to write.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON report.")
 def command(
     artifact: str,
     mode: Mode | None,
+    form_of_file: str,
     precision: Precision,
     batch: int | None,
     attention: str,
@@ -144,7 +157,8 @@ def command(
     ONNX Runtime before it gets its name. FILE.verify.npz beside it holds clips and the network's
     answers, for checks on a device without torch.
 
-    A float32 ONNX file becomes one in FP16 or INT8, without torch, and is held to the former.
+    A float32 ONNX file becomes one in FP16 or INT8, without torch, and is held to the former. With
+    --format engine an ONNX file of any precision becomes a TensorRT engine on its device.
     """
     limits = {
         "relative": limit_relative,
@@ -165,6 +179,9 @@ def command(
         limits,
     )
     refuse_idle_options(precision, reduction)
+    if form_of_file == "engine":
+        _build_engine(artifact, precision, output, as_json)
+        return
     for module in ("onnx", "onnxruntime", "cv2"):
         require(module, "export")
     from effvit_edge.export.output import check_output
@@ -198,6 +215,26 @@ def command(
         parent = as_parent(exported, artifact)
     assert precision != "fp32"
     reduce(parent, precision, reduction, output, as_json)
+
+
+def _build_engine(artifact: str, precision: Precision, output: Path, as_json: bool) -> None:
+    """An engine of an ONNX file, in the precision that the file has."""
+    from effvit_edge.cli.session import build_with_progress, engine_lines
+
+    path = Path(artifact)
+    if path.suffix != _ONNX or not path.is_file() or precision != "fp32":
+        raise InputError(
+            f"--format engine builds an ONNX file as it is, in the precision that it has. Export "
+            f"{artifact} to ONNX first, with --precision there, and build that file."
+        )
+    report = build_with_progress(path, output)
+    if as_json:
+        sidecar = report.sidecar
+        record = {"path": str(report.path), "built": report.built, "bytes": sidecar.plan_bytes}
+        click.echo(json.dumps({**record, "notes": list(report.notes)}, indent=2))
+    elif not report.built:
+        for line in engine_lines(report):
+            click.echo(line)
 
 
 def _export(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from effvit_edge.train.checkpoint import save_model
 from tests.unit.export.networks import IMAGE, make_model
 
 Capture = pytest.CaptureFixture[str]
+DEMO = Path(__file__).resolve().parents[2] / "models" / "demo.onnx"
 
 
 def checkpoint(folder: Path, name: str = IMAGE, **kwargs: Any) -> Path:
@@ -191,3 +193,21 @@ def test_without_torch_it_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["export", IMAGE, "-o", str(tmp_path / "m.onnx")]) == 3
     assert "pip install -e '.[export]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("artifact", ["efficientvit_b0", "run"])
+def test_an_engine_is_built_of_an_onnx_file_only(
+    artifact: str, tmp_path: Path, capsys: Capture
+) -> None:
+    plan = tmp_path / "m.plan"
+    assert main(["export", artifact, "--format", "engine", "-o", str(plan)]) == 2
+    assert "to ONNX first" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is here")
+def test_an_engine_needs_tensorrt(tmp_path: Path, capsys: Capture) -> None:
+    plan = tmp_path / "m.plan"
+    assert main(["export", str(DEMO), "--format", "engine", "-o", str(plan)]) == 3
+    assert "TensorRT" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
