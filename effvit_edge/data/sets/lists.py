@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import InputError
@@ -154,3 +154,53 @@ def _named(path: Path) -> ClassNumbers:
                 f"got {number}."
             )
     return ClassNumbers(Classes([name for _, name in pairs], str(path)), first)
+
+
+class TextListOptions(Protocol):
+    """What the options of every text list have."""
+
+    @property
+    def columns(self) -> Columns:
+        """What stands after the path."""
+        ...
+
+    @property
+    def separator(self) -> str:
+        """What stands between columns; "" is any white space."""
+        ...
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether any number of labels ends a line."""
+        ...
+
+    @property
+    def labels(self) -> str:
+        """File of the classes beside the lists; "" for none."""
+        ...
+
+    @property
+    def train_list(self) -> str:
+        """File of the training part in a folder of lists."""
+        ...
+
+    @property
+    def eval_list(self) -> str:
+        """File of the evaluation part."""
+        ...
+
+
+def read_part(source: Source, options: TextListOptions) -> tuple[Path, list[Row], ClassNumbers]:
+    """The list of a part, its rows, and the classes of all lists of the set.
+
+    Raises:
+        InputError: no list, a line that does not fit, or a class out of range.
+    """
+    path = part_file(source, options.train_list, options.eval_list)
+    files = {
+        file: read_rows(file, options.columns, options.separator, options.multi_label)
+        for file in all_files(source, options.train_list, options.eval_list)
+    }
+    labels = (label for rows in files.values() for row in rows for label in row.labels)
+    names = path.parent / options.labels if options.labels else None
+    return path, files[path], number_classes(labels, tuple(files), names)

@@ -8,14 +8,7 @@ from typing import Literal
 
 from effvit_edge.data.segments import Segment, SegmentList
 from effvit_edge.data.sets.base import SetCard, Source
-from effvit_edge.data.sets.lists import (
-    Row,
-    all_files,
-    has_two_lists,
-    number_classes,
-    part_file,
-    read_rows,
-)
+from effvit_edge.data.sets.lists import Row, has_two_lists, read_part
 from effvit_edge.data.sets.reading import Unique, check_stretch, seconds
 
 
@@ -48,17 +41,10 @@ def parse(source: Source, options: ListOptions) -> SegmentList:
         InputError: no list, a line that does not fit, an unknown class or one out of range, or the
             same stretch twice.
     """
-    path = part_file(source, options.train_list, options.eval_list)
-    files = {
-        file: read_rows(file, options.columns, options.separator, options.multi_label)
-        for file in all_files(source, options.train_list, options.eval_list)
-    }
-    labels = (label for rows in files.values() for row in rows for label in row.labels)
-    names = path.parent / options.labels if options.labels else None
-    numbers = number_classes(labels, tuple(files), names)
+    path, rows, numbers = read_part(source, options)
     unique = Unique(path)
     segments = []
-    for row in files[path]:
+    for row in rows:
         where = f"{path}, line {row.line}"
         start, end = _span(row, where)
         name = row.path if end is None else f"{row.path} from {start:g} s"

@@ -89,7 +89,9 @@ def test_a_published_recipe_makes_a_network(path: Path) -> None:
     video = "3d" in model.preset
     kwargs = {"num_frames": model.num_frames, "causal": model.causal} if video else {}
     with torch.device("meta"):
-        nn.create_model(model.preset, num_classes=3806, **kwargs, **model.options)
+        network = nn.create_model(model.preset, num_classes=3806, **kwargs, **model.options)
+    assert model.options.items() <= schema.plain(network.network_kwargs).items()
+    assert network.causal == model.causal
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=_id)

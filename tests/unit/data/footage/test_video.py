@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from fractions import Fraction
@@ -32,13 +33,11 @@ def footage_of(path: Path, start_s: float = 0.0, end_s: float | None = None) -> 
 def decode_all(path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
     """The times, from the first frame, and the frames, coarse, of a whole file."""
     times, frames = [], []
-    with VideoReader(path, threads=False) as reader:
-        try:
-            while (picture := reader.read()) is not None:
-                times.append(picture.pts_seconds)
-                frames.append(coarse(picture.to_rgb()))
-        except BrokenOff:
-            pass
+    # What came before a file breaks off is all that there is.
+    with VideoReader(path, threads=False) as reader, contextlib.suppress(BrokenOff):
+        while (picture := reader.read()) is not None:
+            times.append(picture.pts_seconds)
+            frames.append(coarse(picture.to_rgb()))
     return np.array(times) - times[0], frames
 
 

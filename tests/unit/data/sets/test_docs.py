@@ -25,7 +25,8 @@ DESCRIBED = [name for name in list_sets() if name != "prepared"]
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: str(section["set"]))
 def test_every_data_section_is_one_that_a_recipe_takes(section: dict[str, Any]) -> None:
     data = schema.read(VideosData, section, "data")
-    schema.read(find_set(data.set).options, data.options, "data.options")
+    options = schema.read(find_set(data.set).options, data.options, "data.options")
+    assert data.options.items() <= schema.plain(options).items()
 
 
 @pytest.mark.parametrize("name", DESCRIBED)
