@@ -11,7 +11,7 @@ from effvit_edge.live.labeller import Labeller
 from effvit_edge.live.overlay import Image, Overlay
 from effvit_edge.live.watch import Watcher
 from effvit_edge.sinks import PictureSink, RecordSink, fit_picture
-from effvit_edge.sources import End, Frame, Losses, Source
+from effvit_edge.sources import Frame, Losses, Source
 
 _JUDGED_AFTER_SECONDS = 2.0  # of the source's time; then its frame rate is known well enough
 _SLOWER = 0.9  # of the model's rate
@@ -159,7 +159,7 @@ def _read(source: Source, report: SourceReport) -> Frame | None:
     except EdgeError as error:
         report.failure = error
         return None
-    return None if isinstance(outcome, End) else outcome
+    return outcome if isinstance(outcome, Frame) else None
 
 
 def _tell(watcher: Watcher, source: Source, text: str | None) -> None:

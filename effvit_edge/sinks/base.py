@@ -61,6 +61,41 @@ class PictureSink(Protocol):
         ...
 
 
+class FeedSink(Protocol):
+    """Shows others what is going on, live: a web page, a message broker.
+
+    It is fed from the threads that label. Every call returns at once, whatever becomes of those
+    who watch: what they are too slow for, they miss.
+    """
+
+    def label(self, record: Mapping[str, Any]) -> None:
+        """A decision's record, as JSONL has it."""
+        ...
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """An action began, or ended: ``id, source, label, score, start_s, end_s``.
+
+        ``end_s`` is None while it goes on.
+        """
+        ...
+
+    def wants_picture(self, source: str) -> bool:
+        """Whether anyone would see a picture of that source now."""
+        ...
+
+    def picture(self, source: str, image: Image, pts_seconds: float) -> None:
+        """The newest annotated picture of a source; the image must not change afterwards."""
+        ...
+
+    def status(self, status: Mapping[str, Any]) -> None:
+        """How the run and its sources are doing, about twice a second."""
+        ...
+
+    def close(self) -> None:
+        """Stop showing. Closing twice is allowed."""
+        ...
+
+
 def partial_path(path: Path) -> Path:
     """The name that a file has until it is complete: ``a.mp4`` is ``a.partial.mp4``."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")

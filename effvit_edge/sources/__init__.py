@@ -4,19 +4,21 @@
 """
 
 from effvit_edge.core.video import Losses
-from effvit_edge.sources.base import End, Frame, Image, Source, SourceError
+from effvit_edge.sources.base import End, Frame, Health, Image, Source, SourceError, Timeout
 from effvit_edge.sources.memory import MemorySource
 from effvit_edge.sources.open import SourceRef, list_sources, open_source
 
 __all__ = [
     "End",
     "Frame",
+    "Health",
     "Image",
     "Losses",
     "MemorySource",
     "Source",
     "SourceError",
     "SourceRef",
+    "Timeout",
     "list_sources",
     "open_source",
 ]

@@ -1,11 +1,11 @@
-"""What a source gives: a frame, its end, or an error, kept apart."""
+"""What a source gives: a frame, a time without one, its end, or an error, kept apart."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ class Frame:
         load: makes the picture; called once at most, when the picture is first looked at, so
             that a frame nobody looks at is never converted to RGB.
         clock: measures ``load``.
+        segment: frames of one number follow each other without a gap; it rises after a reconnect
+            or where the source's own time breaks off.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Frame:
         "grab_ms",
         "index",
         "pts_seconds",
+        "segment",
     )
 
     def __init__(
@@ -57,8 +60,10 @@ class Frame:
         grab_ms: float,
         load: Callable[[], Image],
         clock: Clock,
+        segment: int = 0,
     ) -> None:
         self.index = index
+        self.segment = segment
         self.pts_seconds = pts_seconds
         self.arrival_seconds = arrival_seconds
         self.grab_ms = grab_ms
@@ -81,8 +86,27 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Timeout:
+    """No frame came within the time one was waited for; the source may still give some."""
+
+
+@dataclass(frozen=True)
 class End:
     """The source has no more frames, and that is as it should be."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a source is doing, for people to see."""
+
+    state: Literal["connecting", "playing", "reconnecting", "ended", "failed"]
+    backend: str
+    """What decodes it, in words."""
+    reconnects: int = 0
+    last_error: str | None = None
+    """Without credentials."""
+    dropped: int = 0
+    """Frames that came and were too old when someone was ready for them."""
 
 
 class Source(Protocol):
@@ -113,8 +137,12 @@ class Source(Protocol):
         """Frames per second by the source's own word; the timestamps are the truth."""
         ...
 
-    def read(self) -> Frame | End:
+    def read(self, timeout: float | None = None) -> Frame | Timeout | End:
         """The next frame, or the end, again and again once it is reached.
+
+        Args:
+            timeout: how many seconds a live source may wait for a frame; None waits for good. A
+                file's next frame is there as soon as it is decoded, and none is ever skipped.
 
         Raises:
             InputError: the source has nothing that can be used.
@@ -122,8 +150,16 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def health(self) -> Health:
+        """How it is doing right now; may be asked from any thread."""
+        ...
+
     def close(self) -> None:
-        """Give the file or device back. Closing twice is allowed."""
+        """Give the file or device back. Closing twice is allowed.
+
+        From another thread, it makes a ``read`` that waits return ``End``.
+        """
         ...
 
     def __enter__(self) -> Self: ...

@@ -15,7 +15,7 @@ from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EnvironmentFault
 from effvit_edge.core.optional import require
 from effvit_edge.core.video import Losses
-from effvit_edge.sources.base import End, Frame, Image, SourceError
+from effvit_edge.sources.base import End, Frame, Health, Image, SourceError, Timeout
 
 
 class CameraSource(Closing):
@@ -54,7 +54,7 @@ class CameraSource(Closing):
         self._last_pts = -1.0
         self._closed = False
 
-    def read(self) -> Frame | End:
+    def read(self, timeout: float | None = None) -> Frame | Timeout | End:
         """See ``Source.read``."""
         if self._closed:
             return End()
@@ -77,6 +77,11 @@ class CameraSource(Closing):
         self._index += 1
         self._last_pts = pts_seconds
         return frame
+
+    @property
+    def health(self) -> Health:
+        """See ``Source.health``."""
+        return Health("playing", "V4L2 through OpenCV")
 
     def close(self) -> None:
         """See ``Source.close``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.closing import Closing
 from effvit_edge.core.video import BrokenOff, VideoReader
-from effvit_edge.sources.base import End, Frame, SourceError
+from effvit_edge.sources.base import End, Frame, Health, SourceError, Timeout
 
 
 class FileSource(Closing):
@@ -34,7 +34,7 @@ class FileSource(Closing):
         self._clock = clock or MonotonicClock()
         self._count = 0
 
-    def read(self) -> Frame | End:
+    def read(self, timeout: float | None = None) -> Frame | Timeout | End:
         """See ``Source.read``."""
         started = self._clock.now()
         try:
@@ -50,6 +50,11 @@ class FileSource(Closing):
         )
         self._count += 1
         return frame
+
+    @property
+    def health(self) -> Health:
+        """See ``Source.health``."""
+        return Health("playing", "PyAV")
 
     def close(self) -> None:
         """See ``Source.close``."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.closing import Closing
 from effvit_edge.core.video import Losses
-from effvit_edge.sources.base import End, Frame, Image
+from effvit_edge.sources.base import End, Frame, Health, Image, Timeout
 
 
 class MemorySource(Closing):
@@ -37,7 +37,7 @@ class MemorySource(Closing):
         self._clock = clock or MonotonicClock()
         self._index = 0
 
-    def read(self) -> Frame | End:
+    def read(self, timeout: float | None = None) -> Frame | Timeout | End:
         """See ``Source.read``."""
         item = next(self._frames, None)
         if item is None:
@@ -49,6 +49,11 @@ class MemorySource(Closing):
         frame = Frame(self._index, pts_seconds, arrival, 0.0, lambda: image, self._clock)
         self._index += 1
         return frame
+
+    @property
+    def health(self) -> Health:
+        """See ``Source.health``."""
+        return Health("playing", "memory")
 
     def close(self) -> None:
         """See ``Source.close``."""
