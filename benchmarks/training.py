@@ -26,7 +26,7 @@ from effvit_edge.train.recipe import load_recipe
 
 SMOOTHED_STEPS = 20
 """The loss is drawn as the mean of so many steps, those that one evaluation looks back on."""
-KEPT = ("top1", "mean_class", "frame_top1", "sequences", "labels", "confusion", "errors")
+KEPT = ("top1", "mean_class", "loss", "frame_top1", "sequences", "labels", "confusion", "errors")
 
 Curve = list[tuple[int, float]]
 """Pairs of a step and a figure."""

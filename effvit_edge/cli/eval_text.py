@@ -49,6 +49,9 @@ def _figures(groups: Mapping[str, Mapping[str, Any]]) -> str:
         for key, words in _FIGURES
         if any(key in own for own in groups.values())
     ]
+    if any("loss" in own for own in groups.values()):
+        losses = (f"{own['loss']:.3f}" if "loss" in own else "" for own in groups.values())
+        rows.append(["loss", *losses])
     return _aligned([header, *rows] if header else rows)
 
 

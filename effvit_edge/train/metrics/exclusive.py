@@ -6,6 +6,7 @@ columns.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ Numbers = npt.NDArray[np.int64]
 
 _TOP = 5
 _FAR_WINDOWS = 10
+_LEAST_SCORE = 1e-9
+"""A class that got less counts as this, so that one sequence cannot make the mean loss infinite."""
 _MATRIX_CLASSES = 200
 """A report of more classes lists the pairs that occur instead of a matrix of zeros."""
 
@@ -53,6 +56,8 @@ class ExclusiveTally:
     pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
     """How often a class (first) was answered by another or the same (second)."""
     top5_right: int = 0
+    loss_sum: float = 0.0
+    """Of -log of the score that each sequence's own class got."""
     streams: int = 0
     end_right: int = 0
     frames_right: int = 0
@@ -91,11 +96,6 @@ class ExclusiveTally:
         if per_frame:
             scores = scores[asked_frames(labelled, len(scores), self.window_frames)]
         return scores.mean(axis=0), int(truths[labelled[-1]])
-
-    def count(self, confusion: Counts) -> None:
-        """Add answers that were counted elsewhere, as a matrix."""
-        for truth, answer in np.argwhere(confusion).tolist():
-            self.pairs[truth, answer] += int(confusion[truth, answer])
 
     def merge(self, other: ExclusiveTally) -> None:
         """Add what another tally of the same group has counted."""
@@ -144,6 +144,7 @@ class ExclusiveTally:
         if len(self.group.labels) > _TOP:
             figures["majority_top5"] = _rounded(sum(sizes[:_TOP]), self.sequences)
         figures["majority_mean_class"] = _rounded(1, len(rows))
+        figures["loss"] = _rounded(self.loss_sum, self.sequences)
         figures["sequences"] = self.sequences
         return figures | self._stream_figures()
 
@@ -168,6 +169,7 @@ class ExclusiveTally:
         # Of equal scores the first comes first, as argmax has it.
         before = (scores > scores[truth]).sum() + (scores[:truth] == scores[truth]).sum()
         self.top5_right += int(before < _TOP)
+        self.loss_sum -= math.log(max(float(scores[truth]), _LEAST_SCORE))
         if answer != truth:
             wrong = {"name": name, "label": self.group.labels[truth]}
             wrong |= {"answer": self.group.labels[answer]}
@@ -226,6 +228,7 @@ class ExclusiveTally:
 
 _SUMMED = (
     "top5_right",
+    "loss_sum",
     "streams",
     "end_right",
     "frames_right",

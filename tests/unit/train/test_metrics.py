@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import InputError
@@ -56,6 +57,22 @@ def test_a_stream_is_scored_after_warm_up() -> None:
     assert figures["top1"] == 0.5
     assert figures["frame_top1"] == pytest.approx(2 / 3, abs=1e-4)  # the unlabelled one is left out
     assert [error["name"] for error in report.to_dict()["errors"]] == ["wrong"]
+
+
+def test_the_loss_is_that_of_the_mean_scores_as_torch_has_it() -> None:
+    logits = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
+    report = Report(classes(), window_frames=3)
+    for one, truth in zip(logits, (0, 2), strict=True):
+        report.add("clip", one, labels(*[truth] * 7), per_frame=True)
+    means = torch.from_numpy(logits[:, 2:]).double().softmax(dim=-1).mean(dim=1)
+    expected = torch.nn.functional.nll_loss(means.log(), torch.tensor([0, 2]))
+    assert report.summary()["loss"] == pytest.approx(expected.item(), abs=1e-4)
+
+
+def test_a_class_without_any_score_does_not_make_the_loss_infinite() -> None:
+    report = Report(classes())
+    report.add("sure", answers(0)[:, :3] * 100, labels(1), per_frame=False)
+    assert report.summary()["loss"] == pytest.approx(-np.log(1e-9), abs=1e-4)
 
 
 def test_a_sequence_shorter_than_the_window_is_scored_on_its_last_frame() -> None:

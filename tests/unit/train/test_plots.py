@@ -60,7 +60,7 @@ def test_a_run_with_nothing_to_learn_has_a_picture(tmp_path: Path) -> None:
 
 def test_a_confusion_picture_names_truth_and_answer() -> None:
     tally = ExclusiveTally(LabelGroup("pose", ("lotus", "tree")))
-    tally.count(np.array([[3, 1], [0, 2]]))
+    tally.pairs.update({(0, 0): 3, (0, 1): 1, (1, 1): 2})
     (axes,) = confusion(tally, "run").axes
     assert {text.get_text(): text.get_position() for text in axes.texts} == {
         "3": (0, 0),
