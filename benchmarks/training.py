@@ -27,6 +27,8 @@ from effvit_edge.train.recipe import load_recipe
 SMOOTHED_STEPS = 20
 """The loss is drawn as the mean of so many steps, those that one evaluation looks back on."""
 KEPT = ("top1", "mean_class", "loss", "frame_top1", "sequences", "labels", "confusion", "errors")
+COMPARED = ("sequences", "top1", "frame_top1", "loss")
+"""Of each candidate on each split."""
 
 Curve = list[tuple[int, float]]
 """Pairs of a step and a figure."""
@@ -148,11 +150,19 @@ def compare(
         for split, parts in splits.items():
             folder = runs / name / split
             found = outcome_of(recipe, [*changes, *parts], folder, data).figures
-            rows[split] = {"top1": found["top1"], "frame_top1": found["frame_top1"]}
-            click.echo(f"{name}, {split}: {found['top1']:.3f}")
-        mean = round(statistics.fmean(row["top1"] for row in rows.values()), 4)
-        table[name] = {"changes": list(changes), "mean_top1": mean, "splits": rows}
+            rows[split] = {key: found[key] for key in COMPARED}
+            click.echo(f"{name}, {split}: {found['top1']:.3f}, loss {found['loss']:.3f}")
+        table[name] = {"changes": list(changes), **_over_splits(rows), "splits": rows}
     return table
+
+
+def _over_splits(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Mean figures, each split counting by its sequences."""
+    total = sum(row["sequences"] for row in rows.values())
+    return {
+        key: round(sum(row[key] * row["sequences"] for row in rows.values()) / total, 4)
+        for key in ("top1", "loss")
+    }
 
 
 def write_json(result: Mapping[str, Any], path: Path) -> None:

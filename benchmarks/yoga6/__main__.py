@@ -24,13 +24,15 @@ RECIPES = {
 RESULTS = Path("benchmarks/results/yoga6")
 SHORT = ("optim.steps=300", "optim.batch_size=16", "optim.warmup_steps=30")
 MOTION = ("model.init=runs/demo", "model.options.temporal_kernels=[3,3,3,3,3]")
+LARGE_CROPS = "augment.scale=[0.75,1.0]"
 CANDIDATES = {
     "scratch": (),
+    "motion first, crops from 0.75": (*MOTION, LARGE_CROPS),
     "scratch, short": SHORT,
     "scratch, short, 1 fps": (*SHORT, "input.fps=1"),
-    "scratch, short, crops from 0.75": (*SHORT, "augment.scale=[0.75,1.0]"),
+    "scratch, short, crops from 0.75": (*SHORT, LARGE_CROPS),
     "motion first, short": (*SHORT, *MOTION),
-    "motion first, short, crops from 0.75": (*SHORT, *MOTION, "augment.scale=[0.75,1.0]"),
+    "motion first, short, crops from 0.75": (*SHORT, *MOTION, LARGE_CROPS),
 }
 """What is compared on inner folds: the causal recipe with these keys changed."""
 
