@@ -14,7 +14,8 @@ import click
 from effvit_edge.core.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
-    from effvit_edge.engine import BuildReport, EngineOptions, Limits
+    from effvit_edge.core.limits import Limits
+    from effvit_edge.engine import BuildReport, EngineOptions
     from effvit_edge.engine.process import Progress
     from effvit_edge.runtime import Session
 

@@ -4,15 +4,12 @@ Nothing here imports torch: a Jetson may have none.
 """
 
 from effvit_edge.engine.build import BuildReport, build_engine, check_plan_name, find_engine
-from effvit_edge.engine.check import LIMITS, Limits
 from effvit_edge.engine.open import open_engine
 from effvit_edge.engine.options import EngineOptions
 
 __all__ = [
-    "LIMITS",
     "BuildReport",
     "EngineOptions",
-    "Limits",
     "build_engine",
     "check_plan_name",
     "find_engine",

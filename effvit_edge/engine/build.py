@@ -15,6 +15,7 @@ from effvit_edge import __version__
 from effvit_edge.core.comparison import Comparison
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.files import atomic_path, sha256_file
+from effvit_edge.core.limits import Limits, engine_limits
 from effvit_edge.engine.cache import (
     engines_folder,
     find_built,
@@ -24,7 +25,7 @@ from effvit_edge.engine.cache import (
     timings_path,
     user_folder,
 )
-from effvit_edge.engine.check import LIMITS, Checked, Limits, check_session, verify_path
+from effvit_edge.engine.check import Checked, check_session, verify_path
 from effvit_edge.engine.open import open_engine
 from effvit_edge.engine.options import EngineOptions
 from effvit_edge.engine.power import power_mode
@@ -92,7 +93,7 @@ def build_engine(
     source = look_at_source(onnx)
     machine = look() if look else look_at_machine(options.flavour)
     target = Target(source, machine, options)
-    limits = limits or LIMITS[source.card.precision]
+    limits = limits or engine_limits(source.card.precision)
     path, note = place_for(output or engines_folder() / plan_name(target))
     notes = [note] if note else []
     reason = _why_unchecked(target)
@@ -101,7 +102,8 @@ def build_engine(
     if not rebuild and _provide(path, target):
         sidecar = read_sidecar(path)
         found = None if sidecar.gate is None else Checked.from_json(sidecar.gate)
-        if found.within(limits) if found else reason:  # else built anew, and held to the limits
+        # what breaks the limits is built anew, and held to them
+        if not found.faults(limits, source.card) if found else reason:
             return _report(path, sidecar, found, limits, notes, built=False)
     with _two_files(path) as (plan, sidecar_file):
         sidecar = _build(target, plan, progress, work)

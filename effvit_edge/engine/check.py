@@ -13,29 +13,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from effvit_edge.core.card import ModelCard, Precision
+from effvit_edge.core.card import ModelCard
 from effvit_edge.core.comparison import Comparison, Logits, compare
 from effvit_edge.core.errors import GateFailure, InputError
+from effvit_edge.core.limits import Limits
 from effvit_edge.core.strict_json import JSON, as_integer, as_number, check_keys
 from effvit_edge.runtime.base import Session
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is let through."""
-
-    relative: float
-    """Largest difference of a logit, as a part of the largest logit of the parent."""
-    cosine: float
-    """Least cosine between an answer and the parent's."""
-
-
-LIMITS: Mapping[Precision, Limits] = {
-    # Ampere and later round float32 products to TF32, ten bits: 1e-3 a product.
-    "fp32": Limits(relative=1e-2, cosine=0.9999),
-    "fp16": Limits(relative=3e-2, cosine=0.999),
-    "int8": Limits(relative=0.25, cosine=0.98),
-}
 
 
 @dataclass(frozen=True)
@@ -46,11 +29,14 @@ class Checked:
     largest: float
     """The largest logit of the parent, either way from zero."""
 
-    def within(self, limits: Limits) -> bool:
-        """Whether the engine is good enough; what is no number never is."""
-        comparison = self.comparison
-        near = comparison.max_abs <= limits.relative * self.largest
-        return near and comparison.cosine >= limits.cosine
+    @property
+    def relative(self) -> float:
+        """The largest difference, as a part of the largest logit."""
+        return self.comparison.max_abs / self.largest if self.largest else self.comparison.max_abs
+
+    def faults(self, limits: Limits, card: ModelCard) -> list[str]:
+        """What is beyond the limits."""
+        return limits.faults(self.comparison, self.relative, card)
 
     def to_json(self) -> dict[str, JSON]:
         """For the sidecar."""
@@ -97,15 +83,13 @@ def check_session(session: Session, verify: Path, limits: Limits, what: str) -> 
     child = np.stack([_answers(session, clip) for clip in clips])
     comparison = compare(parent, child, session.card.label_groups)
     checked = Checked(comparison, float(np.abs(parent).max()))
-    if checked.within(limits):
-        return checked
-    raise GateFailure(
-        f"{what} differs from its parent by up to {comparison.max_abs:.2e} where the largest logit "
-        f"is {checked.largest:.2e} (limit {limits.relative:.0%} of it), cosine "
-        f"{comparison.cosine:.5f} (limit {limits.cosine}), same label for "
-        f"{comparison.top1_agreement:.1%} of {comparison.answers} answers. Nothing was written; a "
-        "higher --precision of the ONNX file is the way out."
-    )
+    if faults := checked.faults(limits, session.card):
+        raise GateFailure(
+            f"{what} differs too much from its parent: {'; '.join(faults)}, over "
+            f"{comparison.answers} answers. Nothing was written; a higher --precision of the ONNX "
+            "file is the way out, and the --limit options let more through."
+        )
+    return checked
 
 
 def _read(verify: Path, card: ModelCard) -> tuple[np.ndarray, Logits]:

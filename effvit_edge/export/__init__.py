@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from effvit_edge.core.comparison import Comparison
+from effvit_edge.core.limits import FP32_LIMIT
 
 if TYPE_CHECKING:
     from effvit_edge.export.onnx import ExportReport, build_onnx, export_onnx
     from effvit_edge.export.presets import random_preset
-    from effvit_edge.export.verify import FP32_LIMIT
 
 __all__ = [
     "FP32_LIMIT",
@@ -24,7 +24,6 @@ __all__ = [
     "random_preset",
 ]
 _HOMES = {
-    "FP32_LIMIT": "verify",
     "ExportReport": "onnx",
     "build_onnx": "onnx",
     "export_onnx": "onnx",

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from effvit_edge.core.card import ModelCard, Precision
+from effvit_edge.core.card import ModelCard
 from effvit_edge.core.comparison import Comparison, Logits, compare
 from effvit_edge.core.errors import GateFailure
+from effvit_edge.core.limits import LIMITS, Limits
 from effvit_edge.export.precision.graph import GraphView
 from effvit_edge.export.precision.rounded import emulate_half
 from effvit_edge.export.runner import Runner, batch_of, onnx_logits
 from effvit_edge.export.samples import Clips
+
+__all__ = ["DRIFT_FRAMES", "LIMITS", "Drift", "Gate", "Limits", "NodeError", "Verdict"]
 
 DRIFT_FRAMES = 1000
 """How long a stream is followed at least."""
@@ -28,29 +31,6 @@ _WORST = 5
 _LOOKED_AT = 4  # frames or clips that nodes are compared on
 _STEADY = 1e-4  # least change of a tensor that is taken for one, as a part of its power
 _AT_MOST = 64  # frames that lead to them
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is let through."""
-
-    relative: float
-    """Largest difference of a logit, as a part of the parent's largest logit."""
-    cosine: float
-    """Least cosine between an answer and the parent's."""
-    agreement: float
-    """Least share of answers with the parent's label; not asked of random weights."""
-    drop: float
-    """Largest loss of accuracy on labelled data, as a share of all sequences."""
-    growth: float = 1.25
-    """Largest ratio of a stream's mean difference at the end to that after the first loop."""
-
-
-LIMITS: Mapping[Precision, Limits] = {
-    "fp32": Limits(relative=1e-4, cosine=0.9999, agreement=1.0, drop=0.0),
-    "fp16": Limits(relative=0.03, cosine=0.999, agreement=0.98, drop=0.01),
-    "int8": Limits(relative=0.25, cosine=0.95, agreement=0.97, drop=0.03),
-}
 
 
 @dataclass(frozen=True)
@@ -210,19 +190,7 @@ class Gate:
 
     def _faults(self, found: Comparison, relative: float, drift: Drift | None) -> list[str]:
         limits = self._limits
-        faults = []
-        if not relative <= limits.relative:
-            faults.append(
-                f"up to {relative:.2%} of the largest logit (limit {limits.relative:.2%})"
-            )
-        if not found.cosine >= limits.cosine:
-            faults.append(f"cosine {found.cosine:.5f} (limit {limits.cosine})")
-        random = self._card.provenance.get("weights") == "random"
-        if not random and not found.top1_agreement >= limits.agreement:
-            faults.append(
-                f"same label for {found.top1_agreement:.1%} of {found.answers} answers (limit "
-                f"{limits.agreement:.1%})"
-            )
+        faults = limits.faults(found, relative, self._card)
         if drift is not None and not drift.growth <= limits.growth:
             faults.append(
                 f"it grows {drift.growth:.2f}-fold over {drift.frames} frames (limit "

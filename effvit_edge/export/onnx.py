@@ -23,6 +23,7 @@ from effvit_edge.core.card import Mode, ModelCard
 from effvit_edge.core.comparison import Comparison, compare
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
+from effvit_edge.core.limits import FP32_LIMIT
 from effvit_edge.export.attention_body import Attention, with_bodies, without_bodies
 from effvit_edge.export.attention_op import use_operator
 from effvit_edge.export.graphs import ClipGraph, StreamGraph
@@ -30,7 +31,7 @@ from effvit_edge.export.output import check_output
 from effvit_edge.export.rules import IR_VERSION, OPSET, check_rules
 from effvit_edge.export.runner import onnx_logits
 from effvit_edge.export.samples import render_samples
-from effvit_edge.export.verify import FP32_LIMIT, check_gate, parent_logits
+from effvit_edge.export.verify import check_gate, parent_logits
 from effvit_edge.nn import EfficientViT, EfficientViT3d, State, fuse_for_inference
 from effvit_edge.runtime.graph import CARD_KEY, NEXT_PREFIX
 

@@ -10,8 +10,6 @@ from effvit_edge.core.errors import GateFailure
 from effvit_edge.export.samples import Clips
 from effvit_edge.nn import EfficientViT, EfficientViT3d
 
-FP32_LIMIT = 1e-4
-
 
 def parent_logits(model: EfficientViT, spec: Preprocess, clips: Clips, *, stream: bool) -> Logits:
     """The network's own answers, in torch, by the forms that the exported graph does not use.

@@ -17,7 +17,8 @@ from effvit_edge.cli.session import build_with_progress, engine_lines, open_mode
 from effvit_edge.core.comparison import Comparison
 from effvit_edge.core.errors import EnvironmentFault, InputError
 from effvit_edge.core.files import sha256_file
-from effvit_edge.engine import LIMITS, BuildReport
+from effvit_edge.core.limits import LIMITS
+from effvit_edge.engine import BuildReport
 from effvit_edge.runtime.sidecar import sidecar_path
 from tests.engines import make_sidecar, open_fake, write_engine
 from tests.tiny_models import SIDE, tiny_card, write_model

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from effvit_edge.core.limits import LIMITS
 from effvit_edge.engine import EngineOptions, build_engine, open_engine
-from effvit_edge.engine.check import LIMITS
 from effvit_edge.runtime import open_session
 from effvit_edge.runtime.device_memory import open_device_memory
 from effvit_edge.runtime.trt_library import FLAVOURS, Flavour

@@ -16,7 +16,8 @@ import pytest
 from effvit_edge.core.card import Mode
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, GateFailure, InputError
 from effvit_edge.core.files import sha256_file
-from effvit_edge.engine import BuildReport, EngineOptions, Limits, build_engine
+from effvit_edge.core.limits import Limits
+from effvit_edge.engine import BuildReport, EngineOptions, build_engine
 from effvit_edge.engine.request import BuildRequest
 from effvit_edge.engine.target import Machine, look_at_machine
 from effvit_edge.runtime import open_session
@@ -198,11 +199,11 @@ def test_a_damaged_engine_is_built_again(workshop: Workshop) -> None:
 
 def test_an_engine_that_answers_otherwise_is_not_kept(workshop: Workshop, tmp_path: Path) -> None:
     write_samples(workshop.onnx, factor=1.2)
-    with pytest.raises(GateFailure, match=r"limit 1% of it.*Nothing was written") as caught:
+    with pytest.raises(GateFailure, match=r"limit 1\.00%.*Nothing was written") as caught:
         workshop.build(tmp_path / "out" / "m.plan")
     assert caught.value.exit_code == 4
     assert _files(tmp_path / "out") == []
-    wide = Limits(relative=0.5, cosine=0.9)
+    wide = Limits(relative=0.5, cosine=0.9, agreement=0.0, drop=0.0)
     assert workshop.build(tmp_path / "out" / "m.plan", limits=wide).built
     found = workshop.build(tmp_path / "out" / "m.plan", limits=wide)
     assert not found.built
