@@ -21,7 +21,8 @@ from effvit_edge.data.segments import (
 def drop_missing(segments: SegmentList) -> tuple[SegmentList, tuple[str, ...]]:
     """What lies on disk, and a sentence for each file that does not.
 
-    Only names are looked at; whether a file can be decoded shows when it is.
+    Only names are looked at; whether a file can be decoded shows when it is. Of a segment of
+    pictures the first and the last are looked for, as gaps between them are told when it is read.
 
     Raises:
         InputError: nothing is there.
@@ -36,14 +37,14 @@ def drop_missing(segments: SegmentList) -> tuple[SegmentList, tuple[str, ...]]:
     for path, members in by_path.items():
         for what, gone in _missing(path, members, segments.storage):
             lost |= {id(segment) for segment in gone}
-            many = f", which {len(gone)} segments need" if len(gone) > 1 else ""
-            sentences.append(f"There is no {what}{many}.")
+            sentences.append(f"There is no {what}{_needed_by(gone)}.")
     kept = tuple(segment for segment in segments.segments if id(segment) not in lost)
     if segments.segments and not kept:
+        pictures = isinstance(segments.storage, FrameFolders)
         raise InputError(
-            f"Nothing of what the list names is there ({len(by_path)} videos, such as "
-            f"{next(iter(by_path))}); data.root must be the folder of the videos, and not that of "
-            f"the lists."
+            f"Nothing of what the list names is there ({len(by_path)} videos). First: "
+            f"{sentences[0]} data.root must be the folder of the videos, and not that of the lists"
+            f"{', and data.options.pattern the name of their pictures' if pictures else ''}."
         )
     return dataclasses.replace(segments, segments=kept), tuple(sentences)
 
@@ -55,7 +56,7 @@ def _missing(
     if isinstance(storage, ChunkFolders):
         return _missing_chunks(path, segments, storage)
     if isinstance(storage, FrameFolders):
-        return [] if path.is_dir() else [(f"folder {path}", segments)]
+        return _missing_pictures(path, segments, storage)
     return [] if path.is_file() else [(f"file {path}", segments)]
 
 
@@ -82,3 +83,35 @@ def _missing_chunks(
             if start not in there:
                 gone[start].append(segment)
     return [(f"file {path / f'{start}{storage.suffix}'}", lost) for start, lost in gone.items()]
+
+
+def _missing_pictures(
+    path: Path, segments: list[Segment], storage: FrameFolders
+) -> list[tuple[str, list[Segment]]]:
+    """First and last pictures that are not there, and the segments that name them."""
+    if not path.is_dir():
+        return [(f"folder {path}", segments)]
+    gone: dict[Path, list[Segment]] = defaultdict(list)
+    for segment in segments:
+        for number in _ends(segment, storage):
+            picture = path / storage.pattern.format(number)
+            if not picture.is_file():
+                gone[picture].append(segment)
+                break
+    return [(f"file {picture}", lost) for picture, lost in gone.items()]
+
+
+def _ends(segment: Segment, storage: FrameFolders) -> tuple[int, ...]:
+    """The numbers of a segment's first and last pictures, as its list names them."""
+    if segment.end_s is None:
+        return ()
+    first = storage.first + round(segment.start_s * storage.fps)
+    return first, storage.first + round(segment.end_s * storage.fps) - 1
+
+
+def _needed_by(segments: list[Segment]) -> str:
+    """Which segments miss a file, where its name does not tell."""
+    if len(segments) > 1:
+        return f", which {len(segments)} segments need"
+    segment = segments[0]
+    return "" if segment.end_s is None else f", which segment '{segment.name}' needs"

@@ -9,7 +9,7 @@ import pytest
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.data.segments import Segment, SegmentList
-from effvit_edge.data.sets import hold_out, open_part, open_split
+from effvit_edge.data.sets import drop_missing, hold_out, open_part, open_split
 from effvit_edge.data.sets.csv_rows import passes
 
 ROWS = """path,label,split,fold
@@ -332,3 +332,25 @@ def test_frame_numbers_are_inclusive(root: Path) -> None:
     assert [(s.start_s, s.end_s) for s in found.segments] == [(0.0, 1.0), (1.0, 1.2)]
     [whole] = listed(root, "a 10 x\n", "frames", columns="frames label", first=0).segments
     assert whole.start_s == 0.0 and whole.end_s == pytest.approx(1 / 3)
+
+
+def test_pictures_that_a_list_names_and_that_are_not_there(root: Path) -> None:
+    """Of five pictures the list names the first three, two more than there are, and a gap."""
+    for number in (1, 2, 4, 5):
+        (root / "a" / f"img_{number:05d}.jpg").touch()
+    text = "a 1 5 x\na 4 7 x\na 3 4 y\ngone 1 2 y\na 5 7 x\n"
+    kept, sentences = drop_missing(listed(root, text, "frames", fps=12.0))
+    assert names(kept) == {"a 1 5"}
+    assert sentences == (
+        f"There is no file {root / 'a' / 'img_00007.jpg'}, which 2 segments need.",
+        f"There is no file {root / 'a' / 'img_00003.jpg'}, which segment 'a 3 4' needs.",
+        f"There is no folder {root / 'gone'}, which segment 'gone 1 2' needs.",
+    )
+    whole = listed(root, "a x\n", "frames", columns="label")
+    assert drop_missing(whole) == (whole, ())
+
+
+def test_pictures_by_another_name_are_told_with_the_option(root: Path) -> None:
+    (root / "a" / "frame_1.jpg").touch()
+    with pytest.raises(InputError, match=r"img_00001\.jpg, .* data\.options\.pattern the name"):
+        drop_missing(listed(root, "a 1 1 x\n", "frames"))
