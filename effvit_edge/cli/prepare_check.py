@@ -39,9 +39,15 @@ def show(report: CheckReport) -> None:
         ("in both parts, at other times", report.shared, False),
     ):
         _problems(console, title, lines, bad)
-    how = "every frame was decoded" if report.full else "beginnings and ends were decoded"
     verdict = "[green]sound[/]" if report.sound else "[red]not sound[/]"
-    console.print(f"{report.set}: {verdict}; {how}.")
+    console.print(f"{report.set}: {verdict}; {_how(report)}.")
+
+
+def _how(report: CheckReport) -> str:
+    """What was looked at."""
+    if report.set == "prepared":
+        return f"beginnings{' and hashes' if report.full else ''} of all segments were looked at"
+    return "every frame was decoded" if report.full else "beginnings and ends were decoded"
 
 
 def _parts(report: CheckReport) -> Table:

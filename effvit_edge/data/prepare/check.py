@@ -11,6 +11,7 @@ from typing import Any
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import sha256_file
+from effvit_edge.data.prepare.index import entries_by_name
 from effvit_edge.data.prepare.manifest import ListedSet
 from effvit_edge.data.prepare.probe import Finding, Video, look_at
 from effvit_edge.data.prepare.workers import map_in_order
@@ -44,11 +45,11 @@ class CheckReport:
     shared: list[str] = field(default_factory=list)
     """Videos with segments in both parts that do not overlap."""
     sizes: dict[str, int] = field(default_factory=dict)
-    """Videos by width and height."""
+    """Videos by width and height; of a prepared set, and below too, its segments."""
     rates: dict[str, int] = field(default_factory=dict)
     """Videos by frames a second."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Of the videos: least, median, most and sum."""
+    """Least, median, most and sum."""
 
     @property
     def sound(self) -> bool:
@@ -127,11 +128,20 @@ def _count(part: str, listed: SegmentList, report: CheckReport) -> SegmentList:
     report.missing += [sentence for sentence in sentences if sentence not in report.missing]
     report.parts[part] = PartReport(
         segments=len(listed.segments),
-        videos=len({segment.path for segment in listed.segments}),
+        videos=len(_sources(listed)),
         missing_segments=len(listed.segments) - len(there.segments),
         classes=_classes(listed),
     )
     return there
+
+
+def _sources(listed: SegmentList) -> set[str]:
+    """The videos of a list; of a prepared set those that its shards were made from."""
+    if not isinstance(listed.storage, PreparedShards):
+        return {str(segment.path) for segment in listed.segments}
+    entries = entries_by_name(listed.storage.index)
+    sources = (entries[segment.name].source for segment in listed.segments)
+    return {source.path for source in sources if source is not None}
 
 
 def _classes(listed: SegmentList) -> dict[str, dict[str, int]]:
@@ -165,9 +175,10 @@ def _sum_up(report: CheckReport, findings: list[Finding]) -> None:
     report.unreadable = [finding.problem for finding in findings if finding.problem]
     report.damaged = [f"{finding.path}: {finding.losses}." for finding in good if finding.losses]
     report.beyond = [sentence for finding in good for sentence in finding.beyond]
-    report.sizes = _counted(f"{finding.width}x{finding.height}" for finding in good)
-    report.rates = _counted(f"{finding.fps:g}" for finding in good)
-    lengths = sorted(finding.seconds for finding in good)
+    shapes = [shape for finding in good for shape in finding.shapes]
+    report.sizes = _counted(f"{shape.width}x{shape.height}" for shape in shapes)
+    report.rates = _counted(f"{shape.fps:g}" for shape in shapes)
+    lengths = sorted(shape.seconds for shape in shapes)
     if lengths:
         report.seconds = {
             "least": round(lengths[0], 2),

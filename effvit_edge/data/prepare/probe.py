@@ -1,8 +1,7 @@
-"""A look at one video of a set: whether it opens, how long, large and fast it is, what is lost."""
+"""A look at one file of a set: whether it opens, how long, large and fast it is, what is lost."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
@@ -36,8 +35,19 @@ class Video:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Length, rate and size of what was looked at."""
+
+    seconds: float
+    fps: float
+    """Of the first frames."""
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Finding:
-    """What a video is like."""
+    """What a file or folder is like."""
 
     path: Path
     problem: str = ""
@@ -46,11 +56,8 @@ class Finding:
     """What of its frames cannot be used."""
     beyond: tuple[str, ...] = ()
     """A sentence for each segment that reaches past its end."""
-    seconds: float = 0.0
-    fps: float = 0.0
-    """Of its first frames."""
-    height: int = 0
-    width: int = 0
+    shapes: tuple[Shape, ...] = ()
+    """The video's; of a shard, each of its segments'."""
 
 
 def look_at(video: Video) -> Finding:
@@ -67,29 +74,28 @@ def look_at(video: Video) -> Finding:
 
 def _look_at_source(video: Video) -> Finding:
     whole = open_footage(Segment(str(video.path), video.path, ()), video.storage)
-    opening = _opening(whole, 0.0)
+    fps, height, width = _opening(whole, 0.0)
     from_s = 0.0 if video.full else max(0.0, whole.duration_s() - _LAST_S)
     last_s = 0.0
     for time_s, _ in whole.at_rate(EVERY_FRAME, from_s):
         last_s = time_s
-    seconds = last_s + (1 / opening.fps if opening.fps else 0.0)
-    return dataclasses.replace(
-        opening,
-        path=video.path,
+    seconds = last_s + (1 / fps if fps else 0.0)
+    return Finding(
+        video.path,
         losses=str(whole.losses) if whole.losses else "",
         beyond=tuple(_beyond(video.segments, seconds)),
-        seconds=seconds,
+        shapes=(Shape(seconds, fps, height, width),),
     )
 
 
-def _opening(footage: Footage, from_s: float) -> Finding:
-    """Size and rate by the first frames."""
+def _opening(footage: Footage, from_s: float) -> tuple[float, int, int]:
+    """Rate, height and width by the first frames."""
     begin = list(islice(footage.at_rate(EVERY_FRAME, from_s), _FIRST_FRAMES))
     times = [time_s for time_s, _ in begin]
     span_s = times[-1] - times[0]
     height, width = begin[0][1].shape[:2]
     fps = round((len(times) - 1) / span_s, 2) if span_s else 0.0
-    return Finding(Path(), fps=fps, height=height, width=width)
+    return fps, height, width
 
 
 def _beyond(segments: Sequence[Segment], seconds: float) -> list[str]:
@@ -123,6 +129,8 @@ def _look_at_shard(video: Video, storage: PreparedShards) -> Finding:
                     f"{video.path} is damaged: segment {entry.name} does not have its SHA-256. "
                     f"{REMEDY}"
                 )
-    opening = _opening(open_footage(video.segments[0], storage), -entries[0].lead_s)
-    seconds = sum(entry.duration_s + entry.lead_s for entry in entries)
-    return dataclasses.replace(opening, path=video.path, seconds=seconds)
+    shapes = [
+        Shape(entry.duration_s, *_opening(open_footage(segment, storage), -entry.lead_s))
+        for segment, entry in zip(video.segments, entries, strict=True)
+    ]
+    return Finding(video.path, shapes=tuple(shapes))

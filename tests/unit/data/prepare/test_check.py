@@ -145,7 +145,15 @@ def test_a_prepared_set_is_checked_by_its_hashes(videos: Path, tmp_path: Path) -
         watcher=Watched(),
     )
     source = ListedSet("prepared", str(folder))
-    assert check(source, full=True).sound
+    report = check(source, full=True)
+    assert report.sound
+    # Five videos in two shards, scaled to a short side of 32 pixels.
+    assert {part: (found.segments, found.videos) for part, found in report.parts.items()} == {
+        "train": (3, 3),
+        "eval": (2, 2),
+    }
+    assert report.sizes == {"48x32": 5} and sum(report.rates.values()) == 5
+    assert report.seconds["sum"] == check(ListedSet("folder", str(videos))).seconds["sum"]
     shard = folder / "train-000000.tar"
     content = bytearray(shard.read_bytes())
     content[-3000] ^= 1
