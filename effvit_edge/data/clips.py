@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from contextlib import suppress
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import Literal
 
@@ -23,7 +24,7 @@ from effvit_edge.data.sampling import (
     draw_positions,
     draw_uniform,
 )
-from effvit_edge.data.segments import Segment, SegmentList
+from effvit_edge.data.segments import Segment, SegmentList, states_length
 from effvit_edge.data.targets import count_lead, frame_targets
 from effvit_edge.data.types import Frames, Targets
 
@@ -32,6 +33,8 @@ ROOM = 1.43
 _SUBSTITUTES = 20
 _CHOICES = 4
 """Frames kept of each part of a segment that is sampled uniformly."""
+_OPENED = 32
+"""Files that are opened at most to see how long videos are."""
 
 Sampling = Literal["rate", "uniform"]
 
@@ -129,15 +132,30 @@ class VideoClips:
         """The segment of a clip, unless it turns out that it cannot be read."""
         return self._cache.segments[self._index(number)].name
 
-    def longest_frames(self) -> int | None:
-        """Frames of the longest segment at the model's rate; None where files were not opened."""
-        if self._cache.is_whole():
-            kept = [self._cache[index] for index in range(len(self._cache.segments))]
-            return max(len(k.times_s) - count_lead(k.times_s) for k in kept if k is not None)
-        ends = [s.end_s - s.start_s for s in self._cache.segments if s.end_s is not None]
-        if len(ends) < len(self._cache.segments):
-            return None
-        return count_slots(max(ends), self.fps)
+    @cached_property
+    def lengths_frames(self) -> dict[str, int]:
+        """Frames at the model's rate that there are of segments, by name, with their lead-in.
+
+        Of all segments, except where that takes opening files: then of some, spread over the list.
+        """
+        segments = self._cache.segments
+        known, others = [], []
+        for index, segment in enumerate(segments):
+            states = self._cache[index] is not None or states_length(segment, self._list.storage)
+            (known if states else others).append(index)
+        places = np.linspace(0, len(others) - 1, min(_OPENED, len(others))).round()
+        lengths = {}
+        for index in sorted([*known, *(others[int(place)] for place in places)]):
+            with suppress(InputError):  # which is told when the segment is read
+                lengths[segments[index].name] = self._length(index)
+        return lengths
+
+    def _length(self, index: int) -> int:
+        kept, segment = self._cache[index], self._cache.segments[index]
+        if kept is not None:
+            return len(kept.times_s)
+        lead_s = min(self._lead_s, open_footage(segment, self._list.storage).lead_s())
+        return count_slots(self._duration_s(segment) + lead_s, self.fps)
 
     def _index(self, number: int) -> int:
         count = len(self._cache.segments)

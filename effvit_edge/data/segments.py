@@ -61,6 +61,11 @@ class PreparedShards:
 Storage = VideoFiles | ChunkFolders | FrameFolders | PreparedShards
 
 
+def states_length(segment: Segment, storage: Storage) -> bool:
+    """Whether the length of a segment is known without opening its file."""
+    return segment.end_s is not None or isinstance(storage, PreparedShards)
+
+
 @dataclass(frozen=True)
 class SegmentList:
     """Labelled segments, and the names of their classes."""

@@ -31,7 +31,8 @@ def build_data(recipe: Recipe, rank: int = 0, world: int = 1) -> tuple[TrainingC
         world: how many shares there are.
 
     Raises:
-        InputError: the data cannot be listed or read, or too much of it is missing.
+        InputError: the data cannot be listed or read, too much of it is missing, or no video is as
+            long as a clip.
         EnvironmentFault: an augmentation needs a library that is not there.
     """
     if isinstance(recipe.data, MotionData):
@@ -40,6 +41,7 @@ def build_data(recipe: Recipe, rank: int = 0, world: int = 1) -> tuple[TrainingC
     train, evaluation = _open_split(recipe, recipe.data)
     budget_bytes = int(recipe.data.cache_gb * 1e9)
     clips = _clips(recipe, recipe.data, train, budget_bytes)
+    _refuse_short(recipe, clips)
     # Training reads every video each pass, an evaluation once: it has what training leaves.
     left_bytes = budget_bytes - clips.kept_bytes
     return clips, _sequences(recipe, recipe.data, evaluation, left_bytes, (rank, world))
@@ -60,15 +62,39 @@ def data_notes(recipe: Recipe, clips: TrainingClips) -> list[str]:
             f"{window}: the network does not learn the steady state that a stream reaches. "
             f"{_WINDOWS * window} or more is better, if the videos are as long."
         )
-    if isinstance(clips, VideoClips) and recipe.input.sampling == "rate":
-        longest = clips.longest_frames()
-        if longest is not None and longest < frames:
-            notes.append(
-                f"input.frames is {frames}, and the longest training video has {longest} frames at "
-                f"input.fps, {recipe.input.fps:g}: every clip is held at its last frame. Lower "
-                f"input.frames or raise input.fps."
-            )
+    lengths = _lengths(recipe, clips)
+    short = [name for name, length in lengths.items() if length < frames]
+    if short:
+        notes.append(
+            f"{len(short)} of {len(lengths)} training videos, such as {short[0]} with "
+            f"{lengths[short[0]]}, have fewer than input.frames, {frames}, at input.fps, "
+            f"{recipe.input.fps:g}: their clips end in the last frame, held."
+        )
     return notes
+
+
+def _lengths(recipe: Recipe, clips: TrainingClips) -> dict[str, int]:
+    """Frames at the model's rate of training videos, where clips are taken at that rate."""
+    if isinstance(clips, VideoClips) and recipe.input.sampling == "rate":
+        return clips.lengths_frames
+    return {}
+
+
+def _refuse_short(recipe: Recipe, clips: TrainingClips) -> None:
+    """Refuse a recipe whose clips are longer than every video.
+
+    Raises:
+        InputError: naming the longest.
+    """
+    lengths = _lengths(recipe, clips)
+    longest = max(lengths, key=lambda name: lengths[name], default=None)
+    if longest is None or lengths[longest] >= recipe.input.frames:
+        return
+    raise InputError(
+        f"input.frames is {recipe.input.frames}, and the longest of {len(lengths)} training "
+        f"videos, {longest}, has {lengths[longest]} frames at input.fps, {recipe.input.fps:g}. "
+        f"Lower input.frames to {lengths[longest]}, or raise input.fps."
+    )
 
 
 def _open_split(recipe: Recipe, data: VideosData) -> tuple[SegmentList, SegmentList]:

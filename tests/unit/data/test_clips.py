@@ -85,9 +85,7 @@ def test_clips_start_anywhere_and_short_videos_are_held(
     assert starts == set(range(9))
     held = make_clips(only(listed), frames=15, cache_bytes=cache_bytes)
     assert greys(held[0][0]) == [*range(12), 11, 11, 11]
-    assert (held.longest_frames(), clips.longest_frames()) == (
-        (12, 12) if cache_bytes else (None,) * 2
-    )
+    assert held.lengths_frames == {"a0.mp4": 12}
 
 
 @pytest.mark.parametrize("chosen", [{}, {"sampling": "uniform"}, {"lead_s": 0.2}])
@@ -310,4 +308,20 @@ def test_videos_shorter_than_any_window(test_data: Path) -> None:
             clips = make_clips(segments, 24, cache_bytes=cache_bytes, fps=30.0, **changes)
             shapes = {clips[number][0].shape for number in range(len(files))}
             assert shapes == {(24, 16, 16, 3)} and not clips.failures
-    assert (make_clips(segments, fps=30.0).longest_frames() or 0) < 24
+    assert max(make_clips(segments, fps=30.0).lengths_frames.values()) <= 10
+
+
+def test_lengths_are_stated_read_or_looked_up(listed: SegmentList, tmp_path: Path) -> None:
+    """Of 12 frames at 25 a second: all, 0.2 s after 0.2 s of lead-in, and 40 files of which some
+    are opened, one of them rotten."""
+    for cache_bytes in (0, 10**9):
+        part = only(listed, start_s=0.2, end_s=0.4)
+        assert make_clips(part, cache_bytes=cache_bytes).lengths_frames == {"a0.mp4": 5}
+        led = make_clips(part, cache_bytes=cache_bytes, lead_s=9.0).lengths_frames
+        assert led == {"a0.mp4": 10}
+    (tmp_path / "x.mp4").write_text("no film", encoding="utf-8")
+    many = [replace(listed.segments[0], name=str(number)) for number in range(40)]
+    many[0] = replace(many[0], path=tmp_path / "x.mp4")
+    found = make_clips(replace(listed, segments=tuple(many)), cache_bytes=0).lengths_frames
+    assert len(found) == 31 and set(found.values()) == {12}
+    assert "39" in found and "0" not in found

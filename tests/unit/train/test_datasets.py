@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import numpy as np
 import pytest
 
 from effvit_edge.core.errors import InputError
-from effvit_edge.data.clips import VideoClips
 from effvit_edge.data.segments import SegmentList
 from effvit_edge.data.types import iterate
 from effvit_edge.train import datasets
@@ -126,12 +126,40 @@ def test_notes(root: Path, tmp_path: Path) -> None:
     recipe = make_recipe(root, tmp_path, model={"num_frames": 2}, input={"frames": 6})
     clips, _ = build_data(recipe)
     assert data_notes(recipe, clips) == []
-    short = make_recipe(root, tmp_path, model={"num_frames": 4}, input={"frames": 9})
-    clips, _ = build_data(short)
-    first, second = data_notes(short, clips)
-    assert first.startswith("input.frames is 9, less than 3 windows of model.num_frames, 4")
-    assert "the longest training video has 8 frames at input.fps, 10" in second
-    assert isinstance(clips, VideoClips)
+    steady = make_recipe(root, tmp_path, model={"num_frames": 4}, input={"frames": 8})
+    clips, _ = build_data(steady)
+    (note,) = data_notes(steady, clips)
+    assert note.startswith("input.frames is 8, less than 3 windows of model.num_frames, 4")
+
+
+@pytest.mark.parametrize("cache_gb", [0.0, 1.0])
+def test_clips_longer_than_every_video_are_refused(
+    root: Path, tmp_path: Path, cache_gb: float
+) -> None:
+    data = {"cache_gb": cache_gb}
+    with pytest.raises(
+        InputError,
+        match=r"input\.frames is 9, and the longest of 4 training videos, ./..mp4, has 8 frames at "
+        r"input\.fps, 10\. Lower input\.frames to 8, or raise",
+    ):
+        build_data(make_recipe(root, tmp_path, input={"frames": 9}, data=data))
+    uniform = {"frames": 9, "sampling": "uniform"}
+    model = {"causal": False, "num_frames": 9}
+    clips, _ = build_data(make_recipe(root, tmp_path, input=uniform, model=model))
+    assert clips[0][0].shape[0] == 9
+
+
+def test_videos_shorter_than_a_clip_are_counted(root: Path, tmp_path: Path) -> None:
+    """Those of class c have three frames."""
+    for label in "ab":
+        (tmp_path / label).symlink_to(root / label)
+    (tmp_path / "c").mkdir()
+    for number in range(3):
+        write_video(tmp_path / "c" / f"{number}.mp4", [np.zeros((48, 48, 3), np.uint8)] * 3, fps=10)
+    recipe = make_recipe(tmp_path, tmp_path / "run", input={"frames": 6})
+    clips, _ = build_data(recipe)
+    (note,) = data_notes(recipe, clips)
+    assert re.match(r"2 of 6 training videos, such as c/..mp4 with 3, have fewer than input", note)
 
 
 def test_a_single_class_is_noted(root: Path, tmp_path: Path) -> None:

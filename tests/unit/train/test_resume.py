@@ -72,7 +72,7 @@ def test_the_same_data_in_another_place_is_resumed(tmp_path: Path) -> None:
         for label in ("a", "b"):
             (tmp_path / place / label).mkdir(parents=True)
             for number in range(2):
-                write_video(tmp_path / place / label / f"{number}.mp4", grey_frames(10))
+                write_video(tmp_path / place / label / f"{number}.mp4", grey_frames(10), fps=10)
 
     def recipe(place: str) -> Recipe:
         data = {"kind": "videos", "root": str(tmp_path / place), "eval_share": 0.5}
