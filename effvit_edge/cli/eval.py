@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.core.files import sha256_file
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def command(
     from effvit_edge.cli.eval_text import tables
     from effvit_edge.data.failures import describe_failures
     from effvit_edge.train.evaldata import Question, open_evaluation
-    from effvit_edge.train.evaluate import evaluate, write_report
+    from effvit_edge.train.evaluate import about_model, evaluate, write_report
 
     with ExitStack() as stack:
         scorer = _open_scorer(artifact, provider, stack)
@@ -95,16 +96,27 @@ def command(
         question = Question(data, where, overrides, protocol, clips, views_crops, count, seed)
         sequences, views = open_evaluation(question, scorer.card)
         report = evaluate(scorer, sequences, tick=stack.enter_context(_progress()))
+        model = about_model(scorer.card)
+    about = {
+        "model": {"artifact": str(artifact), "sha256": _digest(artifact), **model},
+        "data": question.summary(),
+        "views": views,
+        "failures": sequences.failures,
+    }
     if output is not None:
-        write_report(report, output, title=artifact.name)
+        write_report(report, output, artifact.name, about)
     if as_json:
-        shown = {"views": views, "failures": sequences.failures}
-        click.echo(json.dumps({**report.to_dict(), **shown}, indent=2))
+        click.echo(json.dumps({**about, **report.to_dict()}, indent=2))
         return
     click.echo(f"{artifact} on {report.sequences} sequences of {data}, {_in_words(views)}\n")
     click.echo(tables(report))
     if sequences.failures:
         click.echo(describe_failures(sequences.failures), err=True)
+
+
+def _digest(artifact: Path) -> str | None:
+    """Of a file; a checkpoint's card has that of its weights."""
+    return sha256_file(artifact) if artifact.is_file() else None
 
 
 def _in_words(views: Views | None) -> str:

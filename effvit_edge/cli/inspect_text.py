@@ -53,9 +53,9 @@ def _card_rows(facts: Facts) -> list[tuple[str, str]]:
 def _labels(group: Facts, card: Facts) -> str:
     labels = group["labels"]
     shown = ", ".join(labels[:_SHOWN_LABELS]) + (", …" if len(labels) > _SHOWN_LABELS else "")
-    name = f"{group['name']}, " if len(card["label_groups"]) > 1 else ""
+    name = f" {group['name']}" if len(card["label_groups"]) > 1 else ""
     several = "" if group["exclusive"] else " (any number at once)"
-    return f"{name}{len(labels)}{several}: {shown}"
+    return f"{len(labels)}{name}{several}: {shown}"
 
 
 def _engine_rows(engine: Facts) -> list[tuple[str, str]]:

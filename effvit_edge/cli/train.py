@@ -81,8 +81,8 @@ def _train(
         folder = Path(parsed.output.folder)
         run = group.decided(lambda: find_finished(folder, parsed)) if resume else None
         trainer = None if run else Trainer(parsed, resume=resume, group=group)
-        if trainer is None and group.leads:
-            click.echo(f"{folder} is finished already: nothing was trained.", err=True)
+        if run is not None and group.leads:
+            _tell_finished(run)
         if trainer is not None:
             try:
                 run = trainer.run()
@@ -119,16 +119,27 @@ def _own_device(name: str) -> torch.device:
         raise
 
 
-def _tell(run: FinishedRun, as_json: bool) -> None:
+def _tell_finished(run: FinishedRun) -> None:
+    """Say that there is nothing to do, and what the run told while it trained."""
     from effvit_edge.data.failures import describe_failures
-    from effvit_edge.train.metrics import describe
 
+    click.echo(f"{run.folder} is finished already: nothing was trained.", err=True)
     if run.failures:
         click.echo(describe_failures(run.failures), err=True)
+
+
+def _tell(run: FinishedRun, as_json: bool) -> None:
+    from effvit_edge.cli.progress import counted
+    from effvit_edge.train.metrics import describe
+
     if as_json:
         click.echo(json.dumps(_as_json(run), indent=2))
         return
-    click.echo(f"{run.folder}: {run.steps} steps, {describe(run.figures)}.")
+    click.echo(f"{run.folder}: {counted(run.steps, 'step')}, {describe(run.figures)}.")
+    if run.failures:
+        count = len(run.failures)
+        verb = "was" if count == 1 else "were"
+        click.echo(f"{counted(count, 'video')} {verb} left out; metrics.jsonl says why.")
     if run.skipped_steps:
         click.echo(f"{run.skipped_steps} steps were skipped for a loss that was not finite.")
     click.echo(f"Next: effvit-edge export {shlex.quote(str(run.folder))} -o model.onnx")

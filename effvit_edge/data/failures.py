@@ -100,4 +100,5 @@ def describe_failures(failures: Sequence[str]) -> str:
         return ""
     shown = " ".join(failures[:_NAMED])
     more = len(failures) - _NAMED
-    return f"{len(failures)} videos left out. {shown}" + (f" And {more} more." if more > 0 else "")
+    videos = "1 video" if len(failures) == 1 else f"{len(failures)} videos"
+    return f"{videos} left out. {shown}" + (f" And {more} more." if more > 0 else "")

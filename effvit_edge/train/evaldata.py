@@ -5,9 +5,10 @@ No torch here: an exported model is evaluated where there is none. Notation: T f
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
@@ -54,6 +55,15 @@ class Question:
     """Sequences of rendered motion."""
     seed: int = 1
     """Of rendered motion."""
+
+    def summary(self) -> dict[str, Any]:
+        """What was asked for, as JSON values: the source, and what is not as it is by default."""
+        rendered = ("count", "seed") if self.source == MOTION else ()
+        return {
+            each.name: getattr(self, each.name)
+            for each in dataclasses.fields(self)
+            if each.name in ("source", *rendered) or getattr(self, each.name) != each.default
+        }
 
     @property
     def path(self) -> Path:

@@ -6,9 +6,9 @@ Notation: T frames, H W pixels, M attention window in frames.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -163,14 +163,31 @@ def refuse_empty(report: Report, count: int, failures: Sequence[str]) -> None:
         raise InputError(f"None of {count} sequences could be evaluated.{first}")
 
 
-def write_report(report: Report, folder: Path, title: str = "") -> None:
+def about_model(card: ModelCard) -> dict[str, Any]:
+    """Which model answered, for a report."""
+    known = ("recipe_hash", "weights_sha256", "steps")
+    made = {name: card.provenance[name] for name in known if name in card.provenance}
+    names = ("variant", "mode", "num_frames", "precision")
+    return {**{name: getattr(card, name) for name in names}, **made}
+
+
+def write_report(
+    report: Report, folder: Path, title: str = "", about: Mapping[str, Any] | None = None
+) -> None:
     """Write ``evaluation.json`` and the confusion pictures into a folder.
+
+    Args:
+        report: the figures.
+        folder: where to; it is made where it is missing.
+        title: of the pictures.
+        about: what stands before the figures: which model was asked, and about which data.
 
     Raises:
         EnvironmentFault: matplotlib is not installed.
     """
     with atomic_path(folder / EVALUATION) as path:
-        path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        tree = {**(about or {}), **report.to_dict()}
+        path.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
     for name, tally in pictured(report).items():
         draw_confusion(tally, folder / name, title)
 

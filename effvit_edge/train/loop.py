@@ -26,6 +26,7 @@ from effvit_edge.train.datasets import build_data, data_notes
 from effvit_edge.train.diagnose import FILE, diagnose, write_findings
 from effvit_edge.train.distributed import Group
 from effvit_edge.train.eta import RunPlan
+from effvit_edge.train.evaluate import about_model
 from effvit_edge.train.evaluating import Evaluations
 from effvit_edge.train.freeze import kept_norms, select_trainable
 from effvit_edge.train.memory import keep_freed_memory
@@ -208,6 +209,7 @@ class Trainer:
             first_step=self.step,
             evaluated=self.counters.evaluated,
             title=self.recipe.model.preset,
+            about={"model": about_model(self.card), "data": self.recipe.to_dict()["data"]},
             log_every=output.log_every,
             tensorboard=output.tensorboard,
             clock=self.clock,

@@ -35,6 +35,7 @@ class Recorder:
         first_step: steps that are done already, when resumed.
         evaluated: step of the last evaluation, when resumed; ``first_step`` by default.
         title: of the pictures.
+        about: which model is trained on which data, for the reports.
         log_every: steps between readings of the throughput.
         tensorboard: whether to write for TensorBoard, too.
         reporter: who watches; by default a bar on a terminal and lines in a pipe.
@@ -49,6 +50,7 @@ class Recorder:
         first_step: int = 0,
         evaluated: int | None = None,
         title: str = "",
+        about: Mapping[str, Any] | None = None,
         log_every: int = 20,
         tensorboard: bool = True,
         reporter: Reporter | None = None,
@@ -59,6 +61,7 @@ class Recorder:
         self._step = first_step
         self._evaluated = evaluated
         self._title = title
+        self._about = about or {}
         self._log_every = log_every
         self._wants_board = tensorboard
         self._clock = clock or MonotonicClock()
@@ -148,7 +151,7 @@ class Recorder:
         figures = report.summary()
         self._journal.write({"step": self._step, "eval": figures} | self._timing())
         self.say(f"step {self._step}: {report.sentence()}")
-        write_report(report, self.folder, self._title)
+        write_report(report, self.folder, self._title, {**self._about, "steps": self._step})
         records = read_journal(self.folder / JOURNAL)
         draw_curves(records, self.folder / CURVES, self._title)
         if self._board is not None:

@@ -90,6 +90,11 @@ def open_run(folder: Path, recipe: Recipe, resume: bool) -> SavedRun | None:
     if not holds_checkpoint(last) and (folder / RECIPE).is_file():
         _check_recipe(folder, load_recipe(folder / RECIPE), recipe)
         return None
+    if not holds_checkpoint(last):
+        raise InputError(
+            f"There is no run to resume in {folder}. Leave --resume out to begin one, or give the "
+            f"--output of the run that is meant."
+        )
     checkpoint = find_checkpoint(last)
     state = load_training(checkpoint, FACTS)
     _check_recipe(folder, parse_recipe(state.facts["recipe"]), recipe)

@@ -49,8 +49,9 @@ class StartReport:
         text = f"Started from {self.source}: {self.loaded} tensors taken."
         if self.initial:
             text += f" Random start: {_some(self.initial)}."
-        if self.skipped:
-            text += f" Not used: {_some(self.skipped)}."
+        unused = {name: why for name, why in self.skipped.items() if name not in self.initial}
+        if unused:
+            text += f" Not used: {_some(unused)}."
         if self.eps not in (None, self.model_eps):
             text += (
                 f" The weights belong to eps={self.eps:g}, the network has "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -173,6 +174,11 @@ def test_rows_of_a_csv_are_chosen(
     artifact = model(tmp_path, "stream")
     report = evaluated(capsys, artifact, "--data", clips / "clips.csv", "--where", "fold=1")
     assert report["sequences"] == 3
+    assert report["data"] == {"source": str(clips / "clips.csv"), "filters": ["fold=1"]}
+    assert (report["model"]["artifact"], report["model"]["sha256"]) == (
+        str(artifact),
+        hashlib.sha256(artifact.read_bytes()).hexdigest(),
+    )
 
 
 def test_motion_is_refused_for_a_model_that_is_not_square(

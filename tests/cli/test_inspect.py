@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from effvit_edge.cli.main import main
+from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.files import sha256_file
 from effvit_edge.runtime.sidecar import read_sidecar, sidecar_path
 from tests.engines import make_sidecar, write_engine
@@ -79,6 +80,21 @@ def test_the_chain_goes_to_the_checkpoint_and_ends_where_a_file_is_gone(
     assert "layers" not in facts
     assert main(["inspect", str(plan)]) == 0
     assert "not found beside it" in capsys.readouterr().out
+
+
+def test_labels_of_several_questions_stand_by_their_group(tmp_path: Path, capsys: Capture) -> None:
+    groups = (
+        LabelGroup("verb", ("take", "put", "open")),
+        LabelGroup("noun", tuple(f"n{number}" for number in range(20))),
+        LabelGroup("tag", ("hot",), exclusive=False),
+    )
+    card = dataclasses.replace(tiny_card("stream"), label_groups=groups)
+    model = write_model(tmp_path / "m.onnx", card)
+    assert main(["inspect", str(model)]) == 0
+    shown = [row for row in capsys.readouterr().out.splitlines() if row.startswith("labels")]
+    assert shown[0] == "labels     3 verb: take, put, open"
+    assert shown[1].startswith("labels     20 noun: n0, n1, ") and shown[1].endswith("n11, …")
+    assert shown[2] == "labels     1 tag (any number at once): hot"
 
 
 def _edit(plan: Path) -> Path:

@@ -37,7 +37,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / label).mkdir(parents=True)
         for number in range(3):
             frames = [np.full((48, 64, 3), grey + 5 * number + i, np.uint8) for i in range(12)]
-            write_video(root / label / f"{number}.mp4", frames)
+            write_video(root / label / f"{number}.mp4", frames, fps=10)
     return root
 
 
@@ -173,6 +173,17 @@ def test_a_finished_run_is_told_and_not_trained_again(
     assert "is finished already" in captured.err
 
 
+def test_going_on_without_a_run_says_what_to_do(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(clips, tmp_path / "run", "--resume") == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"error: There is no run to resume in {tmp_path / 'run'}. Leave --resume out to begin "
+        f"one, or give the --output of the run that is meant.\n"
+    )
+
+
 def test_a_finished_run_without_its_evaluation_is_evaluated(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,7 +251,11 @@ def test_a_video_left_out_is_told_in_a_pipe_and_in_json(
     captured = capsys.readouterr()
     (failure,) = json.loads(captured.out)["failures"]
     assert "1.mp4" in failure
-    assert f"1 videos left out. {failure}" in captured.err
+    assert captured.err.count(f"1 video left out. {failure}\n") == 1
+    assert train(own, tmp_path / "run", *more, "--resume") == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out) == json.loads(captured.out)
+    assert again.err.endswith(f"nothing was trained.\n1 video left out. {failure}\n")
 
 
 def test_eval_filters_the_rows_of_a_csv(
@@ -253,7 +268,23 @@ def test_eval_filters_the_rows_of_a_csv(
     command = ["eval", str(tmp_path / "run"), "--data", str(table), "--where", "fold=1"]
     output = tmp_path / "report"
     assert main([*command, "--output", str(output)]) == 0
+    card = json.loads((tmp_path / "run" / "last" / "card.json").read_text(encoding="utf-8"))
     report = json.loads((output / "evaluation.json").read_text(encoding="utf-8"))
     assert report["sequences"] == 1
+    assert report["model"] == {
+        "artifact": str(tmp_path / "run"),
+        "sha256": None,
+        "variant": "efficientvit3d_b0",
+        "mode": "stream",
+        "num_frames": 2,
+        "precision": "fp32",
+        "recipe_hash": card["provenance"]["recipe_hash"],
+        "weights_sha256": card["provenance"]["weights_sha256"],
+        "steps": 12,
+    }
+    own = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
+    assert own["model"]["recipe_hash"] == card["provenance"]["recipe_hash"]
+    assert (own["data"]["root"], own["steps"]) == (str(clips), 12)
+    assert report["data"] == {"source": str(table), "filters": ["fold=1"]}
     assert (output / "confusion.png").stat().st_size > 0
     assert "top-1" in capsys.readouterr().out

@@ -219,7 +219,7 @@ def own_clips(tmp_path: Path) -> Path:
     for label in ("dark", "light"):
         (tmp_path / "clips" / label).mkdir(parents=True)
         for number in range(2):
-            write_video(tmp_path / "clips" / label / f"{number}.mp4", grey_frames(12))
+            write_video(tmp_path / "clips" / label / f"{number}.mp4", grey_frames(12), fps=10)
     (tmp_path / "clips" / "dark" / "0.mp4").write_text("no film", encoding="utf-8")
     return tmp_path / "clips"
 
@@ -245,10 +245,11 @@ def test_training_starts_from_a_checkpoint_of_other_classes(
     assert str(tmp_path.parent) not in card.to_json()
     said = capsys.readouterr().err
     assert "Random start: head.classifier.weight ((9, 16) in the source and (2, 16)" in said
+    assert said.count("head.classifier.weight") == 1
     assert "eps=1e-05, the network has eps=0.001" in said
 
     assert len(result.failures) == 1 and "0.mp4" in result.failures[0]
-    assert "1 videos left out" in said
+    assert "1 video left out" in said
     records = read_journal(tmp_path / "a" / "metrics.jsonl")
     assert [r["failures"] for r in records if "failures" in r] == [list(result.failures)]
     assert [r["start"]["loaded"] for r in records if "start" in r] == [len(own) - 2]
