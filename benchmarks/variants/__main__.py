@@ -6,6 +6,7 @@ import datetime
 import itertools
 import json
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,39 @@ def main(
     threads: int,
     output: Path,
 ) -> None:
-    """Take STEPS on one fixed batch with each network, causal and centred, and tell the losses."""
+    """Take STEPS on one fixed batch with each network, causal and centred, and tell the losses.
+
+    What the output file holds already of these is kept, and not run again.
+    """
     torch.set_num_threads(threads)
-    runs: list[Run] = []
+    runs = read(output)
     for variant, causal, precision in itertools.product(
         variants or tuple(PRESETS), (False, True), PRECISIONS
     ):
         setting = Setting(
             variant, causal, precision, size=size, frames=frames, batch=batch, steps=steps
         )
-        runs.append(train(setting))
-        click.echo(sentence(runs[-1]))
+        if any(is_of(summary, setting) for summary in runs):
+            continue
+        run = train(setting)
+        click.echo(sentence(run))
+        runs.append(run.summary())
         write(output, runs, threads)  # a stopped run keeps what it has
-    click.echo(f"{output}: {sum(run.learnt for run in runs)} of {len(runs)} learnt.")
+    click.echo(f"{output}: {sum(summary['learnt'] for summary in runs)} of {len(runs)} learnt.")
+
+
+def read(output: Path) -> list[dict[str, Any]]:
+    """The summaries of the runs that a file holds; none where there is no file."""
+    if not output.exists():
+        return []
+    runs: list[dict[str, Any]] = json.loads(output.read_text(encoding="utf-8"))["runs"]
+    return runs
+
+
+def is_of(summary: Mapping[str, Any], setting: Setting) -> bool:
+    """Whether a run was of this setting."""
+    names = ("variant", "causal", "precision", "size", "frames", "batch", "steps")
+    return all(summary[name] == getattr(setting, name) for name in names)
 
 
 def sentence(run: Run) -> str:
@@ -74,9 +95,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(output: Path, runs: list[Run], threads: int) -> None:
-    """Write all runs so far."""
-    result = {**machine(), "threads": threads, "runs": [run.summary() for run in runs]}
+def write(output: Path, runs: Sequence[Mapping[str, Any]], threads: int) -> None:
+    """Write the summaries of all runs so far."""
+    result = {**machine(), "threads": threads, "runs": list(runs)}
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(output) as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
