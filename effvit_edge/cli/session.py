@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 
 def open_model(
-    path: Path, provider: str = "auto", threads: int | None = None, *, rebuild: bool = False
+    path: Path,
+    provider: str = "auto",
+    threads: int | None = None,
+    *,
+    warm_up: int | None = None,
+    self_test: bool = True,
+    rebuild: bool = False,
 ) -> Session:
-    """A session for an ONNX file or an engine.
+    """A session for an ONNX file or an engine, tested and warm.
 
     An ONNX file with ``tensorrt`` becomes an engine, kept for the next time. With ``auto`` it does
     where an engine of it is built already, or where nothing else could run it; a build takes
@@ -31,32 +37,20 @@ def open_model(
 
     Args:
         path: the ONNX file or the plan.
-        provider: see ``runtime.open_session``.
+        provider: see ``runtime.open_session``; so are the following.
         threads: of the CPU.
+        warm_up: how many answers to compute for nothing; a few by default.
+        self_test: hold it to ``NAME.verify.npz`` beside ``path``.
         rebuild: build the engine anew; a plan's from the ONNX file beside it.
 
     Raises:
         EdgeError: see ``runtime.open_session`` and ``engine.build_engine``.
     """
-    from effvit_edge.engine import open_engine
-    from effvit_edge.runtime import open_session
-    from effvit_edge.runtime.kinds import is_plan
+    from effvit_edge.runtime.ready import WARM_UP, make_ready
 
-    if not path.is_file():
-        return open_session(path, provider, threads)  # which says what is there instead
-    if is_plan(path):
-        if provider not in ("auto", "tensorrt"):
-            return open_session(path, provider, threads)  # which refuses it
-        if rebuild:
-            build_with_progress(_source_of(path), path, rebuild=True)
-        return open_engine(path)
-    if provider == "tensorrt" or rebuild:
-        if provider not in ("auto", "tensorrt"):
-            raise InputError(f"--rebuild is for TensorRT engines, and --provider is {provider}.")
-        return open_engine(build_with_progress(path, rebuild=rebuild).path)
-    if provider == "auto" and find_spec("tensorrt") is not None:
-        return _open_best(path, threads)
-    return open_session(path, provider, threads)
+    session = _open(path, provider, threads, rebuild)
+    steps = WARM_UP if warm_up is None else warm_up
+    return make_ready(session, path, warm_up=steps, self_test=self_test)
 
 
 def build_with_progress(
@@ -112,10 +106,36 @@ def _notes(report: BuildReport) -> list[str]:
     return [f"  note   {note}" for note in report.notes]
 
 
+def _open(path: Path, provider: str, threads: int | None, rebuild: bool) -> Session:
+    from effvit_edge.engine import open_engine
+    from effvit_edge.runtime.kinds import is_plan
+
+    if not path.is_file():
+        return _open_as_it_is(path, provider, threads)  # which says what is there instead
+    if is_plan(path):
+        if provider not in ("auto", "tensorrt"):
+            return _open_as_it_is(path, provider, threads)  # which refuses it
+        if rebuild:
+            build_with_progress(_source_of(path), path, rebuild=True)
+        return open_engine(path)
+    if provider == "tensorrt" or rebuild:
+        if provider not in ("auto", "tensorrt"):
+            raise InputError(f"--rebuild is for TensorRT engines, and --provider is {provider}.")
+        return open_engine(build_with_progress(path, rebuild=rebuild).path)
+    if provider == "auto" and find_spec("tensorrt") is not None:
+        return _open_best(path, threads)
+    return _open_as_it_is(path, provider, threads)
+
+
+def _open_as_it_is(path: Path, provider: str, threads: int | None, tried: str = "") -> Session:
+    from effvit_edge.runtime import open_session
+
+    return open_session(path, provider, threads, warm_up=0, self_test=False, tried=tried)
+
+
 def _open_best(path: Path, threads: int | None) -> Session:
     """With TensorRT here: its engine where one is built, else ONNX Runtime and why."""
     from effvit_edge.engine import find_engine, open_engine
-    from effvit_edge.runtime import open_session
 
     try:
         plan = find_engine(path)
@@ -126,7 +146,7 @@ def _open_best(path: Path, threads: int | None) -> Session:
         tried = "no engine of this file is built, --provider tensorrt builds one"
     except EdgeError as error:
         tried = str(error).rstrip(".")
-    return open_session(path, "auto", threads, tried=f"not TensorRT: {tried}")
+    return _open_as_it_is(path, "auto", threads, f"not TensorRT: {tried}")
 
 
 def _source_of(plan: Path) -> Path:

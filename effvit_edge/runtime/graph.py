@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
@@ -22,6 +25,16 @@ class TensorSpec:
     """A numpy name, for example ``float32``."""
     shape: tuple[int | str | None, ...]
     """Sizes; a name or None where the graph leaves one open."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of one whose sizes are all fixed, as a session's are."""
+        return tuple(size for size in self.shape if isinstance(size, int))
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return math.prod(self.sizes) * np.dtype(self.dtype).itemsize
 
     def __str__(self) -> str:
         """For messages: name, type and shape."""
@@ -54,6 +67,11 @@ def check_graph(
     _check_same([logits, *next_states], outputs, "output", where)
     _check_static(states, where)
     return states
+
+
+def find_tensor(tensors: Sequence[TensorSpec], name: str) -> TensorSpec:
+    """The one of that name, which ``check_graph`` has seen."""
+    return next(tensor for tensor in tensors if tensor.name == name)
 
 
 def _refuse_batch(image: TensorSpec, inputs: Sequence[TensorSpec], where: str) -> None:

@@ -9,6 +9,7 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.runtime.base import Session
 from effvit_edge.runtime.kinds import is_plan
 from effvit_edge.runtime.onnxrt import open_onnx
+from effvit_edge.runtime.ready import WARM_UP, make_ready
 from effvit_edge.runtime.trt import open_plan
 
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
@@ -20,6 +21,8 @@ def open_session(
     provider: str = "auto",
     threads: int | None = None,
     *,
+    warm_up: int = WARM_UP,
+    self_test: bool = True,
     tried: str = "",
 ) -> Session:
     """Load a model and make it ready to answer.
@@ -30,14 +33,35 @@ def open_session(
             fall back being told in ``session.provider_report``.
         threads: of the CPU for one operator; by default half of those this process may use, at
             most 4, so that decoding and encoding have the rest.
+        warm_up: how many answers to compute for nothing, so that the first is not late; a
+            self-test does as well.
+        self_test: hold the session to the answers of ``NAME.verify.npz``, where that lies beside
+            the model.
         tried: for the report: what was tried before, and why it does not work.
 
     Raises:
         InputError: the file is missing, is no model of this package, or does not fit the provider.
         EnvironmentFault: the provider was named and does not work here.
         IncompatibleArtifact: the engine was built for another device or version.
+        GateFailure: the self-test failed.
     """
     path = Path(path)
+    if warm_up < 0:
+        raise InputError(f"The number of answers to warm up with must be 0 or more, got {warm_up}.")
+    session = _open(path, provider, threads, tried)
+    return make_ready(session, path, warm_up=warm_up, self_test=self_test)
+
+
+def default_threads() -> int:
+    """Half of the processors this process may use, at least 1 and at most 4."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, min(_MAX_DEFAULT_THREADS, count // 2))
+
+
+def _open(path: Path, provider: str, threads: int | None, tried: str) -> Session:
     if provider not in PROVIDERS:
         raise InputError(f"There is no provider '{provider}'. Use one of: {', '.join(PROVIDERS)}.")
     if threads is not None and threads < 1:
@@ -56,15 +80,6 @@ def open_session(
             f"effvit-edge export {path} --format engine."
         )
     return open_onnx(path, provider, threads or default_threads(), tried)
-
-
-def default_threads() -> int:
-    """Half of the processors this process may use, at least 1 and at most 4."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    return max(1, min(_MAX_DEFAULT_THREADS, count // 2))
 
 
 def _check_file(path: Path) -> None:

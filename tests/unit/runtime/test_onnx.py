@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -167,10 +168,10 @@ def test_a_cuda_that_does_not_start_is_told(
 
     real = onnxruntime.InferenceSession
 
-    def create(path: str, options: object, providers: list[str]) -> object:
+    def create(path: str, options: object, providers: list[str], provider_options: object) -> Any:
         if "CUDAExecutionProvider" in providers and not starts:
             raise RuntimeError("libcudnn.so.9 cannot be opened.\nMore.")
-        return real(path, options, providers=["CPUExecutionProvider"])
+        return real(path, options, ["CPUExecutionProvider"])
 
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
