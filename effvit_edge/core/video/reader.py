@@ -14,10 +14,10 @@ import numpy.typing as npt
 from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError, InputError
 from effvit_edge.core.optional import require
+from effvit_edge.core.video.convert import RgbConverter
 from effvit_edge.core.video.diagnose import check_file, unreadable
 from effvit_edge.core.video.losses import Losses
 from effvit_edge.core.video.timestamps import TimestampRepair
-from effvit_edge.core.video.upright import Matrix, display_matrix, upright
 
 _DEFAULT_FPS = 25.0  # for a file that states no rate and misses timestamps
 _TAIL_SECONDS = 1.0  # a Matroska file that ends this much before its stated end was cut short
@@ -35,21 +35,21 @@ class Picture:
     """One decoded frame.
 
     Args:
-        reader: made it.
+        converter: turns it into RGB.
         decoded: the frame of PyAV.
         pts_seconds: when it is shown; strictly increasing.
     """
 
-    __slots__ = ("_decoded", "_reader", "pts_seconds")
+    __slots__ = ("_converter", "_decoded", "pts_seconds")
 
-    def __init__(self, reader: VideoReader, decoded: Any, pts_seconds: float) -> None:
-        self._reader = reader
+    def __init__(self, converter: RgbConverter, decoded: Any, pts_seconds: float) -> None:
+        self._converter = converter
         self._decoded = decoded
         self.pts_seconds = pts_seconds
 
     def to_rgb(self) -> npt.NDArray[np.uint8]:
         """``(H, W, 3)`` uint8 RGB, upright; converted anew by each call."""
-        return self._reader.convert(self._decoded)
+        return self._converter.convert(self._decoded)
 
 
 class VideoReader(Closing):
@@ -79,16 +79,13 @@ class VideoReader(Closing):
             self._container.close()
             raise
         self._stream.thread_type = "AUTO" if threads else "NONE"
-        self._convert_threads = 0 if threads else 1  # 0: as many as there are processors
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.nominal_fps = float(rate) if rate else None
         self.expected_frames = self._stated_frames()
         self._times = TimestampRepair(1 / (self.nominal_fps or _DEFAULT_FPS))
         # AVI stores the order of decoding only; FFmpeg guesses the rest, and errs on B-frames.
         self._decoding_times = self._container.format.name == "avi"
-        self._reformatter = self._av.video.reformatter.VideoReformatter()
-        self._rotation: int | None = None
-        self._matrix: Matrix | None = None
+        self._converter = RgbConverter(threads=threads)
         self._packets: Iterator[Any] = self._container.demux(self._stream)
         self._decoded: deque[Any] = deque()
         self._count = self._discarded = self._undecodable = 0
@@ -114,7 +111,7 @@ class VideoReader(Closing):
         self._last_pts = self._times.next(self._stated_seconds(decoded))
         self.losses.damaged += bool(decoded.is_corrupt)
         self._count += 1
-        return Picture(self, decoded, self._last_pts)
+        return Picture(self._converter, decoded, self._last_pts)
 
     @property
     def start_seconds(self) -> float | None:
@@ -157,17 +154,6 @@ class VideoReader(Closing):
         if self.start_seconds is None:
             return False
         return any(self._seek_before(seconds, back) for back in _SEEK_BACK_SECONDS)
-
-    def convert(self, decoded: Any) -> npt.NDArray[np.uint8]:
-        """A frame of PyAV as ``(H, W, 3)`` uint8 RGB, upright."""
-        rgb = self._reformatter.reformat(
-            decoded, format="rgb24", threads=self._convert_threads
-        ).to_ndarray()
-        # Looking at a frame's side data ties it into a cycle that keeps its memory until the
-        # garbage collector comes, so it is done only where the rotation is another.
-        if decoded.rotation != self._rotation:
-            self._rotation, self._matrix = decoded.rotation, display_matrix(decoded)
-        return upright(rgb, self._matrix)
 
     def close(self) -> None:
         """Give the file back. Closing twice is allowed."""

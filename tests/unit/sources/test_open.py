@@ -53,8 +53,8 @@ def test_a_number_is_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_unknown_kind_is_refused_without_its_password() -> None:
-    with pytest.raises(InputError, match="kind 'rtsp:' are not known") as caught:
-        open_source("rtsp://user:secret@camera/1")
+    with pytest.raises(InputError, match="kind 'ftp:' are not known") as caught:
+        open_source("ftp://user:secret@camera/1")
     assert "secret" not in str(caught.value)
 
 
