@@ -97,14 +97,14 @@ def render(film: Path, seed: int) -> list[FrameTruth]:
 
 
 def _label(film: Path, session: Session, output: Path) -> RunReport:
-    from effvit_edge.live import Labeller, Outputs, label_sources
+    from effvit_edge.live import Outputs, label_sources
     from effvit_edge.sinks import JsonlFileSink
     from effvit_edge.sources import SourceRef
 
     outputs = Outputs(JsonlFileSink(output / "labels.jsonl"), lambda _: output / "labelled.mp4")
     with TerminalWatcher(several=False) as watcher, stopping_on_signals(watcher):
         refs = [SourceRef(str(film), film.name)]
-        report = label_sources(refs, Labeller(session), outputs, watcher)
+        report = label_sources(refs, session, outputs, watcher=watcher)
     for failed in report.failures:
         assert failed.failure is not None
         raise failed.failure

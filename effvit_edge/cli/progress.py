@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from types import FrameType, TracebackType
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, track
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, track
 
-from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EdgeError
-from effvit_edge.live.decision import Decision
+from effvit_edge.live.status import SourceStatus
 from effvit_edge.live.watch import Watcher
 from effvit_edge.runtime.onnxrt import short_report
 
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from effvit_edge.runtime import Session
-    from effvit_edge.sources import Frame, Source
 
-_REFRESH_SECONDS = 0.1
 _NAME_COLUMNS = 20
 _T = TypeVar("_T")
 
@@ -34,32 +31,31 @@ _T = TypeVar("_T")
 class TerminalWatcher(Watcher):
     """Shows frames per second and the latest label on standard error, where it is a terminal.
 
+    One line a source that is labelled now; elsewhere only the notes.
+
     Args:
         several: whether there is more than one source; the failure of a single one is the
             command's own error, and not told here.
         headline: told once, with the first frame: bad input is then told alone.
-        clock: for frames per second.
     """
 
-    def __init__(self, several: bool, headline: str = "", clock: Clock | None = None) -> None:
+    def __init__(self, several: bool, headline: str = "") -> None:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),
-            TextColumn("{task.completed}{task.fields[of]}"),
-            TextColumn("{task.fields[fps]:.0f} frames/s"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[bold]{task.fields[label]}"),
+            TextColumn("{task.fields[done]}", justify="right"),
+            TextColumn("{task.fields[fps]:.0f} frames/s", justify="right"),
+            TextColumn("{task.fields[state]}"),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
+            expand=False,
         )
         self._several = several
         self._headline = headline
-        self._clock = clock or MonotonicClock()
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
         self._stop = False
-        self._label = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -73,32 +69,17 @@ class TerminalWatcher(Watcher):
     ) -> None:
         self._progress.stop()
 
-    def source_opened(self, source: Source) -> None:
-        """Start a new bar."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        total = source.expected_frames
-        of = f" of {total}" if total else " frames"
-        name = escape(shorten(source.name))
-        self._task = self._progress.add_task(name, total=total, of=of, fps=0.0, label="")
-        self._frames, self._label = 0, ""
-        self._started = self._shown = self._clock.now()
-
-    def frame_done(self, frame: Frame, decision: Decision | None) -> None:
-        """Move the bar, a few times a second."""
-        if self._headline:
-            self.note(self._headline)
-            self._headline = ""
-        self._frames += 1
-        if decision is not None:
-            self._label = f"{decision.label} {decision.score:.0%}"
-        now = self._clock.now()
-        if self._task is not None and now - self._shown >= _REFRESH_SECONDS:
-            self._shown = now
-            fps = self._frames / (now - self._started)
-            self._progress.update(
-                self._task, completed=self._frames, fps=fps, label=escape(self._label)
-            )
+    def progress(self, sources: Sequence[SourceStatus]) -> None:
+        """Move the bars."""
+        if self._headline and any(status.pace.frames for status in sources):
+            headline, self._headline = self._headline, ""
+            self.note(headline)
+        if self._progress.disable:
+            return
+        for name in self._tasks.keys() - {status.source for status in sources}:
+            self._progress.remove_task(self._tasks.pop(name))
+        for status in sources:
+            self._show(status)
 
     def source_failed(self, name: str, error: EdgeError) -> None:
         """Say why, while the other sources go on."""
@@ -106,7 +87,7 @@ class TerminalWatcher(Watcher):
             self.note(f"failed: {error}")
 
     def note(self, text: str) -> None:
-        """A line on standard error, above the bar."""
+        """A line on standard error, above the bars."""
         if self._console.is_terminal:
             self._console.print(text, markup=False, soft_wrap=True)
         else:
@@ -117,8 +98,33 @@ class TerminalWatcher(Watcher):
         return self._stop
 
     def stop(self) -> None:
-        """Ask to end before the next frame."""
+        """Ask to end."""
         self._stop = True
+
+    def _show(self, status: SourceStatus) -> None:
+        total, frames = status.expected_frames, status.pace.frames
+        task = self._tasks.get(status.source)
+        if task is None:
+            name = escape(shorten(status.source))
+            task = self._tasks[status.source] = self._progress.add_task(
+                name, total=total, done="", fps=0.0, state=""
+            )
+        done = f"{frames} of {total}" if total else counted(frames, "frame")
+        self._progress.update(
+            task, completed=frames, done=done, fps=status.pace.fps, state=_state(status)
+        )
+
+
+def _state(status: SourceStatus) -> str:
+    """The newest label, or why there is none; what was dropped."""
+    if status.health.state in ("connecting", "reconnecting", "failed"):
+        return f"[yellow]{status.health.state}[/]"
+    last = status.pace.last
+    if last is None:
+        return ""
+    dropped = f" [yellow]{status.dropped} dropped[/]" if status.dropped else ""
+    shown = last.event.label if last.event else last.label
+    return f"[bold]{escape(shown)}[/] {last.score:.0%}{dropped}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Scores: TypeAlias = npt.NDArray[np.float64]
+"""A probability for each label of the card's first group, in the card's order, ``(labels,)``."""
 
 _MS_DIGITS, _SCORE_DIGITS, _TIME_DIGITS = 3, 6, 6
 
@@ -30,6 +36,33 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Event:
+    """A stretch of one source's time that shows one action."""
+
+    id: int
+    """Unique within a run, from 1."""
+    source: str
+    label: str
+    score: float
+    """The highest smoothed score so far, 0 to 1."""
+    start_seconds: float
+    end_seconds: float | None = None
+    """None while it goes on."""
+
+    def to_record(self) -> dict[str, Any]:
+        """The event as a feed, or a line of a table, holds it."""
+        end = self.end_seconds
+        return {
+            "id": self.id,
+            "source": self.source,
+            "label": self.label,
+            "score": round(self.score, _SCORE_DIGITS),
+            "start_s": round(self.start_seconds, _TIME_DIGITS),
+            "end_s": None if end is None else round(end, _TIME_DIGITS),
+        }
+
+
+@dataclass(frozen=True)
 class Decision:
     """The label of one frame of one source."""
 
@@ -44,6 +77,10 @@ class Decision:
     latency_ms: Latency
     dropped: int
     """Frames of this source lost so far."""
+    scores: Scores = dataclasses.field(repr=False, compare=False)
+    """The model's answer for every label, as it came."""
+    event: Event | None = None
+    """The event that goes on at this frame, where events are looked for and there is one."""
 
     @property
     def label(self) -> str:
@@ -60,8 +97,12 @@ class Decision:
         """Whether the model has seen less than its window; the label is then a first guess."""
         return self.window_fill < 1
 
-    def to_record(self) -> dict[str, Any]:
-        """The decision as a line of JSONL holds it."""
+    def to_record(self, with_event: bool = False) -> dict[str, Any]:
+        """The decision as a line of JSONL holds it.
+
+        Args:
+            with_event: also tell the event that goes on, or that there is none.
+        """
         record: dict[str, Any] = {
             "source": self.source,
             "frame": self.frame,
@@ -81,4 +122,10 @@ class Decision:
         }
         if self.warming_up:
             record["warming_up"] = True
+        if with_event:
+            record["event"] = self.event and {
+                "label": self.event.label,
+                "score": round(self.event.score, _SCORE_DIGITS),
+                "since_s": round(self.event.start_seconds, _TIME_DIGITS),
+            }
         return record

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from effvit_edge.core.optional import require
 from effvit_edge.live.decision import Decision
+from effvit_edge.live.roi import Box
 from effvit_edge.live.text import Mask, ascent_px, descent_px, fitted, text_mask
 
 Image: TypeAlias = npt.NDArray[np.uint8]
@@ -63,14 +64,18 @@ class Overlay:
     Args:
         labels: all the labels there are, which settle the widths, so that nothing jumps.
         topk: how many candidates to show where there is room.
+        with_events: the headline is the event that goes on; the best label is faint without one.
     """
 
-    def __init__(self, labels: Sequence[str], topk: int = 3) -> None:
+    def __init__(self, labels: Sequence[str], topk: int = 3, with_events: bool = False) -> None:
         self._labels = tuple(labels)
         self._topk = min(topk, len(self._labels))
+        self._with_events = with_events
         self._layouts: dict[tuple[int, int], _Layout] = {}
 
-    def draw(self, image: Image, pts_seconds: float, decision: Decision | None) -> Image:
+    def draw(
+        self, image: Image, pts_seconds: float, decision: Decision | None, box: Box | None = None
+    ) -> Image:
         """A copy of the picture with the panel in its lower left corner.
 
         Args:
@@ -78,6 +83,7 @@ class Overlay:
                 a whole factor first, unless the other side would become huge.
             pts_seconds: the picture's own time.
             decision: the latest there is, which may be about an earlier frame.
+            box: the region that is labelled, in pixels of ``image``; marked by a frame around it.
 
         Returns:
             ``(H, W, 3)`` uint8 RGB, larger where the picture was enlarged.
@@ -86,6 +92,8 @@ class Overlay:
         size = (canvas.shape[0], canvas.shape[1])
         if min(size) < _MIN_PANEL_PX:
             return canvas
+        if box:
+            _draw_frame(canvas, box, canvas.shape[0] // image.shape[0])
         layout = self._layouts.get(size)
         if layout is None:
             layout = self._layouts[size] = self._arrange(*size)
@@ -127,7 +135,7 @@ class Overlay:
     ) -> None:
         baseline = layout.top + layout.pad + round(layout.label_cap)
         if decision is not None:
-            _draw_headline(canvas, layout, decision, baseline)
+            _draw_headline(canvas, layout, decision, baseline, self._with_events)
         baseline += layout.row
         _draw_status(canvas, layout, pts_seconds, decision, baseline)
         baseline += layout.gap
@@ -137,19 +145,24 @@ class Overlay:
                 _draw_bar(canvas, layout, decision, rank, baseline)
 
 
-def _draw_headline(canvas: Image, layout: _Layout, decision: Decision, baseline: int) -> None:
-    """The label, and its score at the right end."""
-    colour = _FAINT if decision.warming_up else _TEXT
+def _draw_headline(
+    canvas: Image, layout: _Layout, decision: Decision, baseline: int, with_events: bool
+) -> None:
+    """The event's label, or the best one there is, and its score at the right end."""
+    shown = decision.event or decision.topk[0]
+    doubtful = decision.warming_up or (with_events and decision.event is None)
+    colour = _FAINT if doubtful else _TEXT
     right = layout.left + layout.width - layout.pad
-    score = text_mask(_percent(decision.score), layout.label_cap)
+    now = next((best.score for best in decision.topk if best.label == shown.label), shown.score)
+    score = text_mask(_percent(now), layout.label_cap)
     _write(canvas, score, right - score.shape[1], baseline, layout.label_cap, colour)
     room = layout.width - 2 * layout.pad - score.shape[1] - round(layout.label_cap * 0.8)
     cap = layout.label_cap
-    wanted = text_mask(decision.label, cap, bold=True).shape[1]
+    wanted = text_mask(shown.label, cap, bold=True).shape[1]
     if wanted > room:
         cap = max(layout.small_cap, cap * room / wanted)
-    bold = text_mask(decision.label, cap, bold=True).shape[1] <= room
-    label = fitted(decision.label, cap, room, bold)
+    bold = text_mask(shown.label, cap, bold=True).shape[1] <= room
+    label = fitted(shown.label, cap, room, bold)
     _write(canvas, label, layout.left + layout.pad, baseline, cap, colour)
 
 
@@ -167,7 +180,9 @@ def _draw_status(
         fill = _percent(decision.window_fill)
         texts, colour = [f"warming up {fill}", "warming up", fill], _WARMING
     else:
-        texts, colour = [f"{decision.latency_ms.total:.1f} ms"], _FAINT
+        late = f"{decision.latency_ms.total:.1f} ms"
+        texts, colour = [f"{decision.dropped} dropped, {late}"] * bool(decision.dropped), _FAINT
+        texts.append(late)
     for text in texts:
         mask = text_mask(text, layout.small_cap)
         if mask.shape[1] <= room:
@@ -193,6 +208,16 @@ def _draw_bar(canvas: Image, layout: _Layout, decision: Decision, rank: int, bas
     if length:
         bar = _rounded(track, thickness, thickness // 2)[:, :length]
         _blend(canvas, bar, start, top, colour, 1.0)
+
+
+def _draw_frame(canvas: Image, box: Box, factor: int) -> None:
+    """A rectangle just inside the region's border, in the accent's colour on a dark line."""
+    cv2: Any = require("cv2", "video")
+    x, y, width, height = (side * factor for side in box)
+    corners = (x, y), (x + width - 1, y + height - 1)
+    thickness = max(1, round(min(canvas.shape[:2]) / 240))
+    cv2.rectangle(canvas, *corners, _PANEL, 3 * thickness)
+    cv2.rectangle(canvas, *corners, _ACCENT, thickness)
 
 
 def _percent(part: float) -> str:

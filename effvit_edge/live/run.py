@@ -1,167 +1,270 @@
-"""One source from its first frame to its last: label, draw, write down."""
+"""The whole job: starts the threads, looks after them, and sees that everything is closed.
+
+::
+
+    a lane's thread                the model's thread       the records' thread
+    open, read, choose, prepare ─▶ label, find events ─┬─▶ records, events, feeds
+              │                                        │
+              └────────── pictures ──────────────┐     ▼
+                                                 └─▶ a source's drawing thread: panel,
+                                                     video, clips, window, feeds
+
+The calling thread shows progress, keeps the window alive and ends the run.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from effvit_edge.core.clock import Clock, MonotonicClock
-from effvit_edge.core.errors import EdgeError
-from effvit_edge.live.decision import Decision
-from effvit_edge.live.labeller import Labeller
-from effvit_edge.live.overlay import Image, Overlay
+from effvit_edge.live.events import EventRules, numbers
+from effvit_edge.live.health import HealthWatch
+from effvit_edge.live.inference import Inference
+from effvit_edge.live.lanes import Lane, LaneThread, OpenRef
+from effvit_edge.live.news import News
+from effvit_edge.live.outputs import Files, Outputs
+from effvit_edge.live.records import RecordWriter
+from effvit_edge.live.report import RunReport
+from effvit_edge.live.source_run import LabelOptions, Shared
+from effvit_edge.live.status import SourceStatus
+from effvit_edge.live.stop import Stop
 from effvit_edge.live.watch import Watcher
-from effvit_edge.sinks import PictureSink, RecordSink, fit_picture
-from effvit_edge.sources import Frame, Losses, Source
+from effvit_edge.runtime import Session
+from effvit_edge.sinks import RecordSink
+from effvit_edge.sources import Source, SourceRef, open_source
 
-_JUDGED_AFTER_SECONDS = 2.0  # of the source's time; then its frame rate is known well enough
-_SLOWER = 0.9  # of the model's rate
-
-
-@dataclass
-class SourceReport:
-    """How one source went."""
-
-    source: str
-    is_live: bool = False
-    frames: int = 0
-    decisions: int = 0
-    seconds: float = 0.0
-    """Of wall clock."""
-    losses: Losses = field(default_factory=Losses)
-    failure: EdgeError | None = None
-    """Why the source gave no more frames, or none at all; None when it came to its end."""
-    stopped: bool = False
-    """Whether someone asked to stop before the end."""
-    last: Decision | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether there is no more to come: a camera has no end that it could be short of."""
-        cut = self.stopped or (self.failure is not None and self.frames > 0)
-        return self.is_live or not cut
+_TICK_SECONDS = 0.05
+_WINDOW_TICK_SECONDS = 0.01
+_STATUS_SECONDS = 0.5
+_DRAIN_SECONDS = 0.4  # for what was read to be labelled and drawn, once the run is to end
+_HURRY_SECONDS = 0.3  # for what waits to be let go, and for a source to answer
+_LEAVE_SECONDS = 0.1  # for each part of a source that does not answer
 
 
-class RateWatch:
-    """Notices a source with fewer frames a second than the model was trained on."""
-
-    def __init__(self, model_fps: float) -> None:
-        self._model_fps = model_fps
-        self._first: float | None = None
-        self._gaps = 0
-        self._told = False
-
-    def see(self, pts_seconds: float, at_end: bool = False) -> str | None:
-        """What to say about it: once, when enough was seen or the source has ended."""
-        if self._first is None:
-            self._first = pts_seconds
-            return None
-        self._gaps += not at_end
-        span = pts_seconds - self._first
-        if self._told or span <= 0 or not (at_end or span >= _JUDGED_AFTER_SECONDS):
-            return None
-        self._told = True
-        fps = self._gaps / span
-        if fps >= _SLOWER * self._model_fps:
-            return None
-        return (
-            f"has {fps:.3g} frames a second and the model was trained at {self._model_fps:g}: "
-            "each frame is used once, and motion looks faster to the model than it is"
-        )
+def open_ref(ref: SourceRef) -> Source:
+    """Open a source by the name it was given."""
+    return open_source(ref.uri, ref.name)
 
 
-class Drawing:
-    """Draws the panel into every picture of a source, in the size of the first.
-
-    A picture of another size is fitted before it is drawn on, so that the panel stays where and
-    as large as it is.
-    """
-
-    def __init__(self, overlay: Overlay) -> None:
-        self._overlay = overlay
-        self._first: tuple[int, ...] | None = None
-        self._height, self._width = 0, 0
-
-    def draw(self, image: Image, pts_seconds: float, decision: Decision | None) -> Image:
-        """See ``Overlay.draw``."""
-        if self._first is None:
-            drawn = self._overlay.draw(image, pts_seconds, decision)
-            self._first, (self._height, self._width) = image.shape, drawn.shape[:2]
-            return drawn
-        if image.shape != self._first:
-            image = fit_picture(image, self._height, self._width)
-        return self._overlay.draw(image, pts_seconds, decision)
-
-
-def label_source(
-    source: Source,
-    labeller: Labeller,
-    records: RecordSink | None = None,
-    pictures: PictureSink | None = None,
-    watcher: Watcher | None = None,
-    clock: Clock | None = None,
-) -> SourceReport:
-    """Label every frame of a source, in order, and drop none.
+class Run:
+    """One job; made once, run once.
 
     Args:
-        source: read to its end; closing it is the caller's.
-        labeller: reset here, so that nothing of an earlier source is remembered.
-        records: takes one record a decision.
-        pictures: takes every frame of the source, drawn with the latest decision.
-        watcher: is told of each frame, and asked whether to stop.
-        clock: for the time it took.
-
-    Returns:
-        How it went. An error of the source is in ``failure``; those of the model and of the sinks
-        are raised.
+        lanes: what to label.
+        session: the model; closing it is the caller's.
+        options: how.
+        outputs: where the labels go.
+        watcher: is told what happens, and asked whether to stop.
+        open_source: opens a source.
+        clock: measures.
     """
-    watcher = watcher or Watcher()
-    clock = clock or MonotonicClock()
-    card = labeller.session.card
-    drawing = Drawing(Overlay(card.labels, labeller.topk))
-    report = SourceReport(source.name, source.is_live, losses=source.losses)
-    rate = RateWatch(card.fps)
-    labeller.reset()
-    started, pts_seconds = clock.now(), 0.0
-    while not (stopped := watcher.should_stop()):
-        frame = _read(source, report)
-        if frame is None:
-            break
-        pts_seconds = frame.pts_seconds
-        changes = labeller.size_changes
-        decision = labeller.feed(frame, source.name, source.losses.frames)
-        if labeller.size_changes > changes:
-            _tell(watcher, source, f"changes its size at {pts_seconds:.2f} s, and is judged anew")
-        report.frames += 1
-        if decision is not None:
-            report.decisions += 1
-            report.last = decision
-            if records:
-                records.write(decision.to_record())
-        if pictures:
-            pictures.write(drawing.draw(frame.image, pts_seconds, report.last), pts_seconds)
-        watcher.frame_done(frame, decision)
-        _tell(watcher, source, rate.see(pts_seconds))
-    report.stopped = stopped
-    report.seconds = clock.now() - started
-    if report.frames:
-        _tell(watcher, source, rate.see(pts_seconds, at_end=True))
-    if report.failure:
-        watcher.source_failed(source.name, report.failure)
-    if report.losses:
-        _tell(watcher, source, f"has {report.losses}")
-    return report
 
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        session: Session,
+        options: LabelOptions,
+        outputs: Outputs,
+        watcher: Watcher,
+        open_source: OpenRef,
+        clock: Clock | None = None,
+    ) -> None:
+        self.stop = Stop()
+        self._session = session
+        self._options = options
+        self._outputs = outputs
+        self._watcher = watcher
+        self._clock = clock or MonotonicClock()
+        self._news = News()
+        self._health = HealthWatch(self._clock)
+        self._files = Files()
+        rules = options.events or (EventRules() if outputs.want_events else None)
+        bell = threading.Event()
+        self._inference = Inference(self.stop, bell)
+        self._records = RecordWriter(
+            self.stop,
+            outputs.records,
+            outputs.events,
+            outputs.feeds,
+            outputs.decided,
+            with_event=rules is not None,
+        )
+        shared = Shared(
+            session,
+            options,
+            rules,
+            numbers(),
+            self._inference,
+            bell,
+            self._records,
+            self.stop,
+            self._clock,
+            self._news.note,
+        )
+        self._lanes = [
+            LaneThread(lane, shared, outputs, self._files, open_source, self._news)
+            for lane in lanes
+        ]
+        self._waiting = deque(self._lanes)
+        self._report = RunReport()
+        self._started = self._next_status = 0.0
 
-def _read(source: Source, report: SourceReport) -> Frame | None:
-    """The next frame; None at the end, and where the source fails, which the report then says."""
-    try:
-        outcome = source.read()
-    except EdgeError as error:
-        report.failure = error
-        return None
-    return outcome if isinstance(outcome, Frame) else None
+    def __call__(self) -> RunReport:
+        """Do it.
 
+        Returns:
+            How it went. Errors of the model and of the sinks are raised, after the files were
+            closed under their partial names, which the watcher is told.
+        """
+        self._started = self._next_status = self._clock.now()
+        self._inference.start()
+        self._records.start()
+        try:
+            self._look_after()
+        except BaseException as error:
+            self.stop.fail(error)
+        self._end()
+        self._close()
+        self._report.seconds = self._clock.now() - self._started
+        self._news.deliver(self._watcher)
+        if self.stop.error:
+            raise self.stop.error
+        return self._report
 
-def _tell(watcher: Watcher, source: Source, text: str | None) -> None:
-    if text:
-        watcher.note(f"{source.name} {text}.")
+    def _look_after(self) -> None:
+        """Until all lanes have ended, or the run is to end."""
+        seconds = _WINDOW_TICK_SECONDS if self._outputs.window else _TICK_SECONDS
+        while not self.stop.is_set:
+            self._start_lanes()
+            if not self._waiting and not any(lane.is_alive for lane in self._lanes):
+                break
+            self._tick()
+            self._news.wait(seconds)
+        self._tick(always=True)
+
+    def _start_lanes(self) -> None:
+        """Those that may: live ones at once, the others as there is room."""
+        busy = sum(lane.is_alive and not lane.lane.is_live for lane in self._lanes)
+        for lane in list(self._waiting):
+            if lane.lane.is_live or busy < self._options.at_once:
+                self._waiting.remove(lane)
+                lane.start()
+                busy += not lane.lane.is_live
+
+    def _tick(self, always: bool = False) -> None:
+        """What is done some times a second, in this thread."""
+        statuses = self._statuses()
+        if statuses:
+            self._watcher.progress(statuses)
+        for text in self._health.see(statuses):
+            self._news.note(text)
+        self._news.deliver(self._watcher)
+        if self._watcher.should_stop():
+            self.stop.ask()
+        if self._outputs.window and self._outputs.window.pump():
+            self.stop.ask()
+        now = self._clock.now()
+        if self._outputs.feeds and (always or now >= self._next_status):
+            self._next_status = now + _STATUS_SECONDS
+            record = self._status_record(now, statuses)
+            for feed in self._outputs.feeds:
+                feed.status(record)
+
+    def _statuses(self) -> list[SourceStatus]:
+        return [lane.run.status() for lane in self._lanes if lane.run]
+
+    def _end(self) -> None:
+        """Let all threads end, and leave those that do not."""
+        if self.stop.is_set:
+            self._wait(_DRAIN_SECONDS)
+            self._hurry()
+            self._wait(_HURRY_SECONDS)
+            self._wait_for_files()
+            self._leave()
+        if not self._inference.close(_HURRY_SECONDS if self.stop.is_set else _TICK_SECONDS):
+            self._news.note("The model does not answer, and is left to itself.")
+
+    def _wait(self, seconds: float) -> None:
+        until = self._clock.now() + seconds
+        for lane in self._lanes:
+            lane.join(until - self._clock.now())
+
+    def _hurry(self) -> None:
+        """Drop what waits, and close sources that may be waiting for a frame."""
+        for lane in self._lanes:
+            if lane.is_alive and lane.run:
+                lane.run.hurry()
+                if lane.run.is_reading:  # closing may wait for the read that hangs
+                    threading.Thread(target=lane.run.source.close, daemon=True).start()
+
+    def _wait_for_files(self) -> None:
+        """However long they take to be closed; someone who cannot wait asks to stop again."""
+        for lane in self._lanes:
+            while lane.is_alive and lane.run and not lane.run.is_reading:
+                lane.join(_TICK_SECONDS)
+                self._news.deliver(self._watcher)
+
+    def _leave(self) -> None:
+        for lane in self._lanes:
+            if not lane.is_alive:
+                continue
+            name = lane.opening or (lane.run.source.name if lane.run else "a source")
+            self._news.note(f"{name} did not answer when it was asked to end, and is left alone.")
+            if lane.run and not lane.opening:
+                lane.run.give_up()
+                lane.run.wind_up(_LEAVE_SECONDS)
+
+    def _close(self) -> None:
+        """Write down what waits, close the sinks, and say what is there."""
+        report, outputs = self._report, self._outputs
+        report.sources = [done for lane in self._lanes for done in lane.reports()]
+        whole = all(lane.is_whole for lane in self._lanes)
+        error = self.stop.error
+        report.stopped = any(done.stopped for done in report.sources) or not whole
+        complete = whole and error is None and all(done.complete for done in report.sources)
+        written = self._records.close(_HURRY_SECONDS if self.stop.is_set else None)
+        if written:
+            report.jsonl = self._close_sink(outputs.records, complete)
+            seen = complete and report.frames > 0
+            report.events_table = self._close_sink(outputs.events, seen)
+        closing: list[Callable[[], Any]] = [feed.close for feed in outputs.feeds]
+        if outputs.window:
+            closing.append(outputs.window.close)
+        for close in closing:
+            self._try(close)
+        report.videos, report.clips = self._files.videos, self._files.clips
+        report.kept = self._files.kept
+        for path in report.kept:
+            self._news.note(f"What was written before the end is kept as {path}.")
+
+    def _close_sink(self, sink: RecordSink | None, complete: bool) -> Path | None:
+        path = self._try(lambda: sink.close(complete)) if sink else None
+        if path and not complete:
+            self._files.add([], path, complete)
+        return path
+
+    def _try(self, close: Callable[[], Any]) -> Any:
+        try:
+            return close()
+        except BaseException as error:
+            self.stop.fail(error)
+            return None
+
+    def _status_record(self, now: float, statuses: Sequence[SourceStatus]) -> dict[str, Any]:
+        card = self._session.card
+        return {
+            "uptime_s": round(now - self._started, 3),
+            "model": {
+                "name": card.family,
+                "variant": card.variant,
+                "labels": list(card.labels),
+                "fps": card.fps,
+                "window": card.num_frames,
+                "provider": self._session.provider_report,
+            },
+            "sources": [status.to_record() for status in statuses],
+        }

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from effvit_edge.core.errors import EdgeError
-from effvit_edge.live.decision import Decision
-from effvit_edge.sources import Frame, Source
+from effvit_edge.live.status import SourceStatus
 
 
 class Watcher:
-    """Is told what happens; this one keeps it to itself. Subclasses show it."""
+    """Is told what happens; this one keeps it to itself. Subclasses show it.
 
-    def source_opened(self, source: Source) -> None:
-        """A source was opened and its first frame comes next."""
+    Everything is called from the one thread that called the run.
+    """
 
-    def frame_done(self, frame: Frame, decision: Decision | None) -> None:
-        """A frame has been labelled, or passed by, and written."""
+    def progress(self, sources: Sequence[SourceStatus]) -> None:
+        """How the sources are doing that are labelled now; several times a second."""
 
     def source_failed(self, name: str, error: EdgeError) -> None:
         """A source could not be opened, or not be read to its end."""
@@ -23,5 +24,5 @@ class Watcher:
         """Something that whoever runs this should know, in a sentence."""
 
     def should_stop(self) -> bool:
-        """Whether to end before the next frame; asked before each."""
+        """Whether to end; asked many times a second."""
         return False

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from effvit_edge.cli.label import _video_names
+from effvit_edge.cli.label_outputs import video_names
 from effvit_edge.cli.main import main
 from effvit_edge.core.video import Picture, VideoReader
 from tests.tiny_models import tiny_card, write_model
@@ -198,7 +198,7 @@ def test_a_folder_gives_one_jsonl_and_a_video_each(label: Label, tmp_path: Path)
 def test_videos_whose_names_would_collide_keep_their_endings(
     sources: list[str], videos: list[str]
 ) -> None:
-    assert _video_names(sources) == videos
+    assert video_names(sources) == videos
 
 
 def test_a_second_run_over_the_current_folder_skips_its_own_videos(
@@ -299,7 +299,7 @@ def test_a_source_slower_than_the_model_is_told(label: Label, tmp_path: Path) ->
             "clip.mp4 is a source, and writing clip.mp4 would replace it",
         ),
         (["clip.mp4", "--stride", "0"], 2, "--stride"),
-        (["rtsp://me:secret@host/1"], 2, "kind 'rtsp:' are not known"),
+        (["ftp://me:secret@host/1"], 2, "kind 'ftp:' are not known"),
         (["97"], 3, "no camera 97"),
         (["."], 1, ""),
     ],

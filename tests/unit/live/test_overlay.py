@@ -17,7 +17,7 @@ SIZES = [(128, 128), (240, 427), (360, 640), (568, 320), (1080, 1920), (1920, 10
 def decision(label: str = "left", score: float = 0.8, fill: float = 1.0, **change: Any) -> Decision:
     candidates = (Candidate(label, score), Candidate("up", 0.1), Candidate("right", 0.05))
     latency = Latency(1, 1, 1, 1, change.pop("ms", 8.2))
-    return Decision("a", 0, 0.0, candidates, fill, latency, 0, **change)
+    return Decision("a", 0, 0.0, candidates, fill, latency, 0, np.zeros(3), **change)
 
 
 def draw(
