@@ -40,6 +40,7 @@ COMMANDS = (
     Entry("train", "effvit_edge.cli.train", "Train a network as a recipe says; resume it."),
     Entry("eval", "effvit_edge.cli.eval", "Measure a checkpoint or ONNX file on labelled data."),
     Entry("inspect", "effvit_edge.cli.inspect", "Show what an ONNX file or checkpoint is."),
+    Entry("bench", "effvit_edge.cli.bench", "Measure how long a label takes on this machine."),
     Entry("doctor", "effvit_edge.cli.doctor", "Say whether this machine is fit, and what to mend."),
 )
 

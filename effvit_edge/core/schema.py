@@ -83,6 +83,8 @@ def _convert(hint: Any, value: object, where: str) -> Any:
         return value
     if origin is tuple:
         return _convert_tuple(typing.get_args(hint), value, where)
+    if origin is Mapping:
+        return _convert_mapping(typing.get_args(hint)[1], value, where)
     if dataclasses.is_dataclass(hint):
         return read(typing.cast("type[Any]", hint), value, where)
     return _convert_scalar(origin or hint, value, where)
@@ -114,6 +116,14 @@ def _convert_tuple(arguments: tuple[Any, ...], value: object, where: str) -> tup
         _convert(hint, item, f"{where}[{i}]")
         for i, (hint, item) in enumerate(zip(arguments, value, strict=True))
     )
+
+
+def _convert_mapping(kind: Any, value: object, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where}: expected a section of keys, got {_show(value)}.")
+    if kind in (Any, object):
+        return value
+    return {key: _convert(kind, item, _join(where, str(key))) for key, item in value.items()}
 
 
 def _convert_scalar(kind: Any, value: object, where: str) -> Any:

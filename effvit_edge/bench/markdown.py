@@ -1,0 +1,102 @@
+"""Results as text: for a terminal, and as a row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from effvit_edge.bench.result import Result
+from effvit_edge.bench.scenarios import MLPERF_SECONDS
+
+SHOWN = (0.5, 0.9, 0.95, 0.99, 0.999)
+COLUMNS = (
+    "model", "device", "scenario", "labels/s", "p50 ms", "p90", "p99", "p99.9", "label latency ms",
+    "mJ/label",
+)  # fmt: skip
+
+
+def lines(result: Result) -> list[str]:
+    """A result for people, a few lines."""
+    art, settings = result.artifact, result.settings
+    picture = f"{settings.picture_width}×{settings.picture_height}"
+    found = [
+        f"{art.name}: {art.variant}, {art.mode}, {art.precision}, {art.width}×{art.height}",
+        f"  device    {result.device.title}",
+        f"  runs on   {settings.provider}",
+        f"  scenario  {_scenario(result)}, pictures of {picture}, {result.count} queries in "
+        f"{result.seconds:.1f} s after {result.warm_up_seconds:.1f} s of warm-up",
+        "",
+        *_table(result),
+        "",
+        f"  labels a second        {result.labels_per_second:.1f}",
+        f"  label latency          {_label_latency(result)}",
+    ]
+    if settings.scenario == "mlperf" and result.mlperf_p90 is not None:
+        found.append(f"  MLPerf p90 estimate    {result.mlperf_p90:.3f} ms")
+    for source, joules in result.joules_per_label.items():
+        found.append(f"  energy a label         {1000 * joules:.3f} mJ ({source})")
+    found += [f"  tainted   {reason}" for reason in result.tainted]
+    return found + [f"  note      {note}" for note in result.notes]
+
+
+def header() -> str:
+    """The first two lines of a Markdown table of rows."""
+    return f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
+
+
+def row(result: Result) -> str:
+    """A result as one row of a Markdown table; a tainted one is marked."""
+    art = result.artifact
+    joules = min(result.joules_per_label.values(), default=None)
+    cells = [
+        f"{art.name} ({art.variant}, {art.mode}, {art.precision}, {art.width}×{art.height})",
+        result.device.title,
+        _scenario(result),
+        f"{result.labels_per_second:.1f}{' (tainted)' if result.tainted else ''}",
+        *(f"{result.total.at(share).value:.2f}" for share in (0.5, 0.9, 0.99, 0.999)),
+        f"{result.label_latency:.0f}",
+        "" if joules is None else f"{1000 * joules:.2f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _scenario(result: Result) -> str:
+    settings = result.settings
+    if settings.scenario == "multi-stream":
+        return f"multi-stream {settings.streams}"
+    if settings.scenario == "mlperf":
+        return f"mlperf ({MLPERF_SECONDS:.0f} s)"
+    return settings.scenario
+
+
+def _table(result: Result) -> list[str]:
+    names = [percentile.name for percentile in result.total.percentiles]
+    rows = [["ms", *names, "max", "mean"]]
+    for name, latency in (*result.stages.items(), ("total", result.total)):
+        values = [percentile.value for percentile in latency.percentiles]
+        rows.append([name, *(f"{v:.3f}" for v in (*values, latency.most, latency.mean))])
+    rows.append(
+        ["95 % sure", *(_interval(p.low, p.high) for p in result.total.percentiles), "", ""]
+    )
+    return _aligned(rows)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    ends = ["…" if end is None else f"{end:.2f}" for end in (low, high)]
+    return "–".join(ends)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    found = []
+    for cells in rows:
+        first, *rest = cells
+        right = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        found.append(f"  {first:{widths[0]}}  {'  '.join(right)}".rstrip())
+    return found
+
+
+def _label_latency(result: Result) -> str:
+    return (
+        f"{result.label_latency:.1f} ms = {result.clip_span:.1f} of the window's first to last "
+        f"frame + {result.total.at(0.5).value:.1f}"
+    )

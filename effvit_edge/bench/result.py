@@ -1,0 +1,207 @@
+"""What a measurement came to, as it is written down and read again.
+
+Times are milliseconds, unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from effvit_edge.core import schema
+from effvit_edge.core.errors import InputError
+from effvit_edge.core.files import atomic_path
+
+SCHEMA_VERSION = 1
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """One percentile and the interval that holds the true one with 95 %."""
+
+    share: float
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def name(self) -> str:
+        """``p99.9`` for example."""
+        return f"p{self.share * 100:g}"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one stage, or of the whole."""
+
+    mean: float
+    least: float
+    most: float
+    percentiles: tuple[Percentile, ...]
+
+    def at(self, share: float) -> Percentile:
+        """The percentile of that share.
+
+        Raises:
+            InputError: the result has none of that share.
+        """
+        for percentile in self.percentiles:
+            if percentile.share == share:
+                return percentile
+        raise InputError(f"The result has no percentile {share}.")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The file that was measured."""
+
+    name: str
+    sha256: str
+    bytes: int
+    variant: str
+    mode: str
+    precision: str
+    height: int
+    width: int
+    fps: float
+    window_frames: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """The machine, as it calls itself."""
+
+    kind: str
+    model: str
+    l4t: str | None
+    jetpack: str | None
+    power_mode: str | None
+
+    @property
+    def title(self) -> str:
+        """One line; only what says of itself that it is a Jetson is called one."""
+        if self.kind != "jetson":
+            return f"{self.model} (not a Jetson)"
+        parts = [self.model]
+        parts += [f"JetPack {self.jetpack}" if self.jetpack else f"L4T {self.l4t}"]
+        return ", ".join([*parts, *([self.power_mode] if self.power_mode else [])])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it was run."""
+
+    scenario: str
+    streams: int
+    picture_height: int
+    picture_width: int
+    provider: str
+    """What ran the model, with its switches."""
+    threads: int
+    seconds: float | None
+    count: int | None
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One value over the run."""
+
+    name: str
+    mean: float
+    least: float
+    most: float
+    series: tuple[tuple[float, float], ...]
+    """Pairs of seconds and a value."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything about one run."""
+
+    schema_version: int
+    date: str
+    artifact: Artifact
+    device: Device
+    software: Mapping[str, str]
+    settings: Settings
+    warm_up_seconds: float
+    warm_up_count: int
+    steady: bool
+    count: int
+    """Queries; each has ``settings.streams`` labels."""
+    seconds: float
+    labels_per_second: float
+    stages: Mapping[str, Latency]
+    total: Latency
+    mlperf_p90: float | None
+    """MLPerf's estimate: 99 % sure that the 90th percentile is not higher."""
+    clip_span: float
+    """From the first to the last frame of the model's window."""
+    energy_joules: Mapping[str, float]
+    """By source, over the run."""
+    sensors: tuple[Sensor, ...]
+    absent_sensors: Mapping[str, str]
+    others_cores: float | None
+    """Cores that other processes kept busy, on average."""
+    tainted: tuple[str, ...]
+    """Why the figures are not what this device can do."""
+    interrupted: bool
+    notes: tuple[str, ...]
+    curve: tuple[tuple[float, float], ...]
+    """Pairs of a share and the latency that so many do not exceed."""
+    samples: tuple[tuple[float, float], ...] = field(repr=False)
+    """Pairs of seconds and a latency, thinned evenly over a long run."""
+
+    @property
+    def label_latency(self) -> float:
+        """From the first frame of a window to its label, at the median."""
+        return self.clip_span + self.total.at(0.5).value
+
+    @property
+    def joules_per_label(self) -> dict[str, float]:
+        """By source."""
+        labels = self.count * self.settings.streams
+        return {name: joules / labels for name, joules in self.energy_joules.items()}
+
+    def write(self, path: Path) -> None:
+        """Write JSON, atomically.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with atomic_path(path) as new:
+            new.write_text(json.dumps(to_json(self), indent=1) + "\n", "utf-8")
+
+
+def to_json(result: Result) -> dict[str, object]:
+    """The JSON form."""
+    found = schema.plain(result)
+    assert isinstance(found, dict)
+    return found
+
+
+def read_result(path: Path) -> Result:
+    """Read a result that ``bench --json`` or ``-o`` has written.
+
+    Raises:
+        InputError: no such file, no JSON, another version, or something missing; it says which.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON: {error}. Give a file written by bench -o.") from error
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has the schema version {version}, and this version reads {SCHEMA_VERSION}. "
+            "Was it written by: effvit-edge bench -o?"
+        )
+    try:
+        return schema.read(Result, found, path.name)
+    except InputError as error:
+        raise InputError(f"{path} is no result of bench: {error}") from error

@@ -1,0 +1,116 @@
+"""What is measured: from a picture to a label, as labelling does it.
+
+Notation: H W are the model's input in pixels, T its frames.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.core.motion.film import render_film
+from effvit_edge.core.preprocess import preprocess_frame
+from effvit_edge.runtime import Logits, Session
+
+Image = npt.NDArray[np.uint8]
+
+STAGES = ("preprocess", "infer", "post")
+_PICTURES = 48
+_TOP = 3
+
+
+class LabelWork:
+    """One more frame of each of several streams: resized, shown to the model, its label found.
+
+    A clip model is shown the newest T frames, of which one is new.
+
+    Args:
+        session: the model; not closed here.
+        pictures: shown in turn, ``(height, width, 3)`` uint8 RGB of any size.
+        streams: how many, each with a state of its own.
+        clock: measures the stages.
+        prepared: resize all pictures beforehand; the stage then takes no time.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        pictures: Sequence[Image],
+        streams: int = 1,
+        clock: Clock | None = None,
+        *,
+        prepared: bool = False,
+    ) -> None:
+        self._session = session
+        self._spec = session.card.preprocess
+        self._prepared = prepared
+        self._pictures = [self._resize(picture) for picture in pictures] if prepared else pictures
+        self._clock = clock or MonotonicClock()
+        self._next = 0
+        self._streams = [_Stream(session) for _ in range(streams)]
+
+    def __call__(self) -> tuple[float, float, float]:
+        """Do it, and tell each stage's milliseconds."""
+        now = self._clock.now
+        preprocess = infer = post = 0.0
+        for stream in self._streams:
+            picture = self._pictures[self._next % len(self._pictures)]
+            self._next += 1
+            started = now()
+            pixels = picture if self._prepared else self._resize(picture)
+            resized = now()
+            logits = stream.show(pixels)
+            answered = now()
+            best_labels(logits)
+            ended = now()
+            preprocess += resized - started
+            infer += answered - resized
+            post += ended - answered
+        return preprocess * 1000, infer * 1000, post * 1000
+
+    def _resize(self, picture: Image) -> Image:
+        return preprocess_frame(picture, self._spec)
+
+
+class _Stream:
+    """One stream's past."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._is_clip = session.card.mode == "clip"
+        self._window: deque[Image] = deque(maxlen=session.card.num_frames)
+        self._state = None if self._is_clip else session.init_state()
+
+    def show(self, pixels: Image) -> Logits:
+        """The logits after one more frame."""
+        if self._state is not None:
+            logits, self._state = self._session.step(pixels, self._state)
+            return logits
+        if not self._window:
+            self._window.extend([pixels] * self._session.card.num_frames)
+        self._window.append(pixels)
+        return self._session.run(np.stack(self._window))
+
+
+def best_labels(logits: Logits) -> list[int]:
+    """The classes of the highest scores, best first."""
+    scores = np.exp(logits - logits.max())
+    scores /= scores.sum()
+    order: list[int] = np.argsort(-scores, kind="stable")[:_TOP].tolist()
+    return order
+
+
+def rendered_pictures(height: int, width: int, count: int = _PICTURES) -> list[Image]:
+    """Pictures of a rendered film: not noise, so that resizing and caches work as on real ones.
+
+    Args:
+        height: in pixels.
+        width: in pixels.
+        count: how many.
+    """
+    film = render_film(0, (height, width))
+    return [next(film).image for _ in range(count)]

@@ -1,0 +1,218 @@
+"""``effvit-edge bench``: how long a label takes here, and all that belongs to the figure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from effvit_edge.core.errors import INTERRUPTED, InputError
+from effvit_edge.core.optional import require
+from effvit_edge.runtime import PROVIDERS
+
+if TYPE_CHECKING:
+    from effvit_edge.bench.result import Result
+    from effvit_edge.bench.scenarios import Setup
+
+_COMPARE = "compare"
+_LEAST_COMPARED = 2
+
+
+@click.command()
+@click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT… | compare RESULT…")
+@click.option(
+    "--scenario",
+    type=click.Choice(["single-stream", "multi-stream", "offline"]),
+    default="single-stream",
+    show_default=True,
+    help="One picture after another; one of each stream in turn; the model alone.",
+)
+@click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Of multi-stream.")
+@click.option("--mlperf", is_flag=True, help="Single-stream for 600 s, with MLPerf's estimate.")
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds; 60."
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N queries.")
+@click.option(
+    "--warm-up", type=click.FloatRange(min=0), default=2.0, show_default=True, metavar="S",
+    help="At least so many seconds, and until times are steady.",
+)  # fmt: skip
+@click.option("--provider", type=click.Choice(PROVIDERS), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model.")
+@click.option(
+    "--picture", default="1280x720", show_default=True, metavar="WxH",
+    help="Size of the pictures that are resized for the model.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write the result: .json, which compare reads, or .html, a page with plots.",
+)  # fmt: skip
+def command(
+    artifacts: tuple[str, ...],
+    scenario: str,
+    streams: int | None,
+    mlperf: bool,
+    duration: float | None,
+    count: int | None,
+    warm_up: float,
+    provider: str,
+    threads: int | None,
+    picture: str,
+    as_json: bool,
+    markdown: bool,
+    output: Path | None,
+) -> int:
+    """Measure how long a label takes, from a picture to its label.
+
+    ARTIFACT is an ONNX file or an engine. "compare" puts results side by side that -o has written,
+    with the ratios of their times and whether these are more than noise.
+
+    The machine should be otherwise idle, and a board in the power mode that it will run in.
+    """
+    require("cv2", "video")
+    if artifacts[0] == _COMPARE:
+        return _compare([Path(name) for name in artifacts[1:]], output)
+    if output:
+        _check_output(output)
+    setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
+    picture_hw = _parse_size(picture)
+    results = []
+    for path in [Path(name) for name in artifacts]:
+        with _telling(path, setup):
+            results.append(_measure(path, setup, provider, threads, picture_hw, warm_up))
+        if not (as_json or markdown):
+            _show(results[-1])
+        if results[-1].interrupted:
+            break
+    _print(results, as_json, markdown)
+    if output:
+        _write(results, output)
+    return INTERRUPTED if results[-1].interrupted else 0
+
+
+def _setup(scenario: str, streams: int | None, duration: float | None, count: int | None) -> Setup:
+    from effvit_edge.bench import scenarios
+
+    if scenario == "multi-stream" and streams is None:
+        streams = 4
+    try:
+        return scenarios.setup(scenario, streams, duration, count)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+def _measure(
+    path: Path,
+    setup: Setup,
+    provider: str,
+    threads: int | None,
+    picture_hw: tuple[int, int],
+    warm_up: float,
+) -> Result:
+    from effvit_edge.bench.run import Job, run
+    from effvit_edge.cli.session import open_model
+    from effvit_edge.runtime.open import default_threads
+
+    with open_model(path, provider, threads) as session:
+        job = Job(path, session, setup, threads or default_threads(), picture_hw)
+        return run(job, warm_up_seconds=warm_up)
+
+
+def _compare(paths: Sequence[Path], output: Path | None) -> int:
+    from effvit_edge.bench.compare import differences, ratios
+    from effvit_edge.bench.html import write_comparison
+    from effvit_edge.bench.result import read_result
+
+    if len(paths) < _LEAST_COMPARED:
+        raise click.UsageError("compare takes two results or more, written by bench -o NAME.json.")
+    results = [read_result(path) for path in paths]
+    first = results[0]
+    for path, result in zip(paths, results, strict=True):
+        line = f"{path.name}: {result.artifact.name}, p50 {result.total.at(0.5).value:.3f} ms"
+        if result is not first:
+            ratio = ratios(first, result)[0]
+            sure = "" if ratio.real else ", within the noise"
+            line += f", {ratio.value:.3f} times the first{sure}"
+        click.echo(line + ("".join(f"; tainted: {reason}" for reason in result.tainted)))
+    for difference in differences(results):
+        click.echo(f"Not only the model differs: {difference}.", err=True)
+    if output:
+        write_comparison(results, output)
+        click.echo(f"written {output}")
+    return 0
+
+
+def _show(result: Result) -> None:
+    from effvit_edge.bench.markdown import lines
+
+    for line in lines(result):
+        click.echo(line)
+
+
+def _print(results: Sequence[Result], as_json: bool, markdown: bool) -> None:
+    from effvit_edge.bench.markdown import header, row
+    from effvit_edge.bench.result import to_json
+
+    if as_json:
+        click.echo(json.dumps([to_json(result) for result in results], indent=1))
+    elif markdown:
+        click.echo(header())
+        for result in results:
+            click.echo(row(result))
+
+
+def _write(results: Sequence[Result], output: Path) -> None:
+    """One file, or one for each result beside the given name."""
+    from effvit_edge.bench.html import write_comparison, write_report
+
+    if output.suffix == ".html" and len(results) > 1:
+        write_comparison(results, output)
+        click.echo(f"written {output}", err=True)
+        return
+    for result in results:
+        path = output
+        if len(results) > 1:
+            path = output.with_name(f"{output.stem}-{Path(result.artifact.name).stem}.json")
+        if path.suffix == ".html":
+            write_report(result, path)
+        else:
+            result.write(path)
+        click.echo(f"written {path}", err=True)
+
+
+def _check_output(path: Path) -> None:
+    """Before minutes of measuring, not after them."""
+    if path.suffix not in (".json", ".html"):
+        raise InputError(f"{path} ends neither in .json nor in .html.")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"Cannot write {path}: there is no folder {path.parent}.")
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    """``1280x720`` to ``(720, 1280)``."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise InputError(f"--picture takes WIDTHxHEIGHT, for example 1280x720, and got '{text}'.")
+    return int(height), int(width)
+
+
+@contextmanager
+def _telling(path: Path, setup: Setup) -> Iterator[None]:
+    """What goes on, on a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    limit = setup.limits.seconds
+    words = f" for {limit:.0f} s" if limit else ""
+    with console.status(f"measuring {path.name}{words}: {setup.explained}"):
+        yield

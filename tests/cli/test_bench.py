@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from effvit_edge.bench.result import read_result
+from effvit_edge.cli.main import main
+from tests.conftest import REPOSITORY
+from tests.unit.bench.results import SETTINGS, result
+
+DEMO = str(REPOSITORY / "models" / "demo.onnx")
+FEW = ["--count", "12", "--warm-up", "0", "--picture", "96x72", "--provider", "cpu"]
+
+
+def test_a_model_is_measured_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "r.json"
+    assert main(["bench", DEMO, *FEW, "-o", str(output)]) == 0
+    shown = capsys.readouterr()
+    assert "preprocess" in shown.out and "labels a second" in shown.out
+    assert "95 % sure" in shown.out and "label latency" in shown.out
+    assert read_result(output).count == 12
+    assert str(output) in shown.err
+
+
+def test_json_on_standard_output_is_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", DEMO, *FEW, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["count"] == 12 and found["artifact"]["name"] == "demo.onnx"
+
+
+def test_several_models_make_a_table_and_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "both.html"
+    assert main(["bench", DEMO, DEMO, *FEW, "--markdown", "-o", str(page)]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 4 and all(row.startswith("|") for row in rows)
+    assert page.read_text("utf-8").count("<polyline") == 2
+
+
+def test_streams_in_turn_have_a_label_each(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--scenario", "multi-stream", "--streams", "3", "--json"]
+    assert main(["bench", DEMO, *FEW, *options]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["settings"]["streams"] == 3
+    assert found["labels_per_second"] == pytest.approx(3 * 12 / found["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "Missing argument"),
+        (["none.onnx"], 2, "no model at none.onnx"),
+        ([DEMO, "--count", "0"], 2, "--count"),
+        ([DEMO, "--streams", "2"], 2, "belongs to multi-stream"),
+        ([DEMO, "--mlperf", "--duration", "3"], 2, "600 s"),
+        ([DEMO, "--picture", "large"], 2, "WIDTHxHEIGHT"),
+        (["compare", "one.json"], 2, "two results or more"),
+        (["compare", "one.json", "two.json"], 2, "Cannot read one.json"),
+        (["compare", DEMO, DEMO], 2, "no JSON"),
+    ],
+)
+def test_bad_input_is_told_in_a_sentence(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_result_that_could_not_be_kept_is_refused_before_measuring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, words in (("r.txt", ".json"), ("none/r.json", "none")):
+        assert main(["bench", DEMO, *FEW, "-o", str(tmp_path / name)]) == 2
+        told = capsys.readouterr()
+        assert words in told.err and "p50" not in told.out
+
+
+def test_results_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    times = np.random.default_rng(0).normal(10, 0.1, size=2000)
+    result(times).write(tmp_path / "a.json")
+    result(2.5 * times).write(tmp_path / "b.json")
+    result(1.01 * times).write(tmp_path / "c.json")
+    names = [str(tmp_path / f"{name}.json") for name in "abc"]
+    page = tmp_path / "c.html"
+    assert main(["bench", "compare", *names, "-o", str(page)]) == 0
+    _, twice, same, *_ = capsys.readouterr().out.splitlines()
+    assert "2.500 times the first" in twice and "noise" not in twice
+    assert "within the noise" in same
+    assert page.exists()
+
+
+def test_results_of_other_scenarios_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offline = SETTINGS.__class__(**{**SETTINGS.__dict__, "scenario": "offline"})
+    result().write(tmp_path / "a.json")
+    result(settings=offline).write(tmp_path / "b.json")
+    names = [str(tmp_path / f"{name}.json") for name in "ab"]
+    assert main(["bench", "compare", *names]) == 2
+    assert "same scenario" in capsys.readouterr().err

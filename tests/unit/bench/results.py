@@ -1,0 +1,68 @@
+"""Results as a run would give them, with the parts that a test cares about."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from effvit_edge.bench.result import (
+    SCHEMA_VERSION,
+    Artifact,
+    Device,
+    Latency,
+    Percentile,
+    Result,
+    Sensor,
+    Settings,
+)
+from effvit_edge.bench.statistics import distribution
+
+ARTIFACT = Artifact(
+    "demo.onnx", "ab" * 32, 16351, "efficientvit3d_b0", "stream", "fp32", 64, 64, 15, 4
+)
+COMPUTER = Device("x86", "AMD EPYC", None, None, None)
+JETSON = Device("jetson", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "6.2", "25W")
+SETTINGS = Settings("single-stream", 1, 720, 1280, "ONNX Runtime on the CPU", 1, 60.0, None)
+
+
+def latency(values: np.ndarray) -> Latency:
+    found = distribution(values)
+    percentiles = tuple(Percentile(q.share, q.value, q.low, q.high) for q in found.quantiles)
+    return Latency(found.mean, found.least, found.most, percentiles)
+
+
+def result(times: np.ndarray | None = None, **changes: Any) -> Result:
+    """A result of these milliseconds, a tenth of them preprocessing."""
+    if times is None:
+        times = np.random.default_rng(0).normal(10, 0.5, size=2000)
+    at = np.cumsum(times) / 1000
+    whole = Result(
+        schema_version=SCHEMA_VERSION,
+        date="2026-11-20T12:00:00+00:00",
+        artifact=ARTIFACT,
+        device=COMPUTER,
+        software={"effvit-edge": "0.1.0"},
+        settings=SETTINGS,
+        warm_up_seconds=2.0,
+        warm_up_count=200,
+        steady=True,
+        count=len(times),
+        seconds=float(at[-1]),
+        labels_per_second=len(times) / float(at[-1]),
+        stages={"preprocess": latency(times * 0.1), "infer": latency(times * 0.9)},
+        total=latency(times),
+        mlperf_p90=11.0,
+        clip_span=200.0,
+        energy_joules={"VDD_IN": 100.0},
+        sensors=(Sensor("power_w.VDD_IN", 5.0, 4.0, 6.0, ((0.0, 4.0), (1.0, 6.0))),),
+        absent_sensors={"NVML": "nvidia-ml-py is not installed"},
+        others_cores=0.01,
+        tainted=(),
+        interrupted=False,
+        notes=(),
+        curve=tuple((s, float(np.quantile(times, s))) for s in (0.1, 0.5, 0.9, 0.99, 0.999)),
+        samples=tuple(zip(at.round(4).tolist(), times.round(4).tolist(), strict=True)),
+    )
+    return dataclasses.replace(whole, **changes)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from effvit_edge.bench.compare import differences, ratios
+from effvit_edge.bench.html import write_comparison, write_report
+from effvit_edge.bench.markdown import COLUMNS, header, lines, row
+from effvit_edge.bench.result import read_result, to_json
+from effvit_edge.core.errors import InputError
+from tests.unit.bench.results import JETSON, SETTINGS, result
+
+CALM = np.random.default_rng(1).normal(10, 0.1, size=2000)
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = result()
+    written.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json") == written
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema_version": 9}, "schema version 9"),
+        ({"schema_version": None}, "schema version None"),
+        ({"count": "many"}, "count: expected a whole number"),
+        ({"kount": 3}, "Did you mean 'count'"),
+        ({"device": {"kind": "x86"}}, "device.model is missing"),
+    ],
+)
+def test_what_is_no_result_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({**to_json(result()), **change}))
+    with pytest.raises(InputError, match=words):
+        read_result(path)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "\0\1"])
+def test_other_files_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(InputError, match=r"r\.json"):
+        read_result(tmp_path / "r.json")
+    with pytest.raises(InputError, match="Cannot read"):
+        read_result(tmp_path / "none.json")
+
+
+def test_only_a_jetson_is_called_one() -> None:
+    assert "not a Jetson" in result().device.title
+    assert result(device=JETSON).device.title == (
+        "NVIDIA Jetson Orin Nano Developer Kit, JetPack 6.2, 25W"
+    )
+
+
+def test_label_latency_counts_from_the_windows_first_frame() -> None:
+    found = result(np.full(100, 10.0))
+    assert found.label_latency == pytest.approx(200 + 10)
+    assert "210.0 ms = 200.0 of the window's first to last frame + 10.0" in "\n".join(lines(found))
+
+
+def test_energy_is_told_by_label_and_not_by_query() -> None:
+    streams = SETTINGS.__class__(**{**SETTINGS.__dict__, "streams": 4})
+    found = result(np.full(100, 10.0), settings=streams)
+    assert found.joules_per_label == {"VDD_IN": 100 / 400}
+
+
+def test_a_rows_cells_are_its_headings() -> None:
+    tainted = result(tainted=("cpu was throttled",))
+    assert row(tainted).count("|") == header().splitlines()[0].count("|") == len(COLUMNS) + 1
+    assert "(tainted)" in row(tainted) and "tainted" not in row(result())
+
+
+def test_twice_as_long_is_a_real_difference() -> None:
+    ratio = ratios(result(CALM), result(2 * CALM))[0]
+    assert ratio.value == pytest.approx(2) and ratio.real
+    assert ratios(result(2 * CALM), result(CALM))[0].real
+
+
+def test_two_percent_more_is_noise_however_sure() -> None:
+    ratio = ratios(result(CALM), result(1.02 * CALM))[0]
+    assert ratio.low is not None and ratio.low > 1.01
+    assert not ratio.real
+
+
+def test_few_values_tell_nothing() -> None:
+    assert not ratios(result(CALM[:4]), result(2 * CALM[:4]))[0].real
+
+
+def test_other_scenarios_are_not_compared() -> None:
+    offline = SETTINGS.__class__(**{**SETTINGS.__dict__, "scenario": "offline"})
+    with pytest.raises(InputError, match=r"single-stream and .* offline"):
+        ratios(result(), result(settings=offline))
+
+
+def test_what_else_differs_is_told() -> None:
+    assert differences([result(), result()]) == []
+    (found,) = differences([result(), result(device=JETSON)])
+    assert found.startswith("device: ") and "Orin" in found
+
+
+def test_a_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    write_report(result(tainted=("gpu was <throttled>",)), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "gpu was &lt;throttled&gt;" in page
+    assert page.count("<svg") == 4  # histogram, percentiles, over time, power
+    assert "<script" not in page and "src=" not in page and "@import" not in page
+    assert page.replace("http://www.w3.org/2000/svg", "").count("http") == 0
+
+
+@pytest.mark.parametrize("times", [np.full(3, 5.0), np.array([1.0]), np.array([1e-9, 1e-9])])
+def test_a_report_of_hardly_anything_is_written(times: np.ndarray, tmp_path: Path) -> None:
+    write_report(result(times, seconds=0.1, labels_per_second=1.0), tmp_path / "r.html")
+    assert "nan" not in (tmp_path / "r.html").read_text("utf-8")
+
+
+def test_a_comparison_shows_every_result(tmp_path: Path) -> None:
+    write_comparison([result(CALM), result(3 * CALM)], tmp_path / "c.html")
+    page = (tmp_path / "c.html").read_text("utf-8")
+    assert page.count("<polyline") == 2 and "3.000" in page
