@@ -13,9 +13,10 @@ import onnxruntime
 
 from effvit_edge.core.card import Mode
 from effvit_edge.runtime.compatibility import this_system
+from effvit_edge.runtime.device_session import DeviceSession
 from effvit_edge.runtime.graph import TensorSpec
 from effvit_edge.runtime.sidecar import PlanSidecar, sidecar_path
-from effvit_edge.runtime.trt import TensorRTSession, open_plan
+from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_fake import ORIN_NANO, FakeLibrary, FakeMemory
 from effvit_edge.runtime.trt_library import PlanTensor
 from tests.tiny_models import tiny_card, write_model
@@ -73,7 +74,7 @@ def fake_library(onnx: Path, memory: FakeMemory, version: str = "10.3.0") -> Fak
     return FakeLibrary(memory, tensors, compute, version)
 
 
-def open_fake(plan: Path, memory: FakeMemory | None = None) -> TensorRTSession:
+def open_fake(plan: Path, memory: FakeMemory | None = None) -> DeviceSession:
     """The engine of ``write_engine``, opened over the fakes."""
     memory = memory or FakeMemory()
     library = fake_library(plan.with_suffix(".onnx"), memory)

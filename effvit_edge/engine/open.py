@@ -13,14 +13,15 @@ from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_library import PlanLibrary
 
 
-def open_engine(path: Path, *, sidecar: PlanSidecar | None = None) -> Session:
+def open_engine(path: Path, *, sidecar: PlanSidecar | None = None, device: int = 0) -> Session:
     """Load an engine that fits this machine; see ``runtime.trt.open_plan`` for what it raises.
 
     Args:
         path: the plan.
         sidecar: instead of the one beside it.
+        device: which of CUDA's devices, by its number.
     """
-    return open_plan(path, register=register_attention, sidecar=sidecar)
+    return open_plan(path, register=register_attention, sidecar=sidecar, device=device)
 
 
 def register_attention(library: PlanLibrary, sources: str) -> object:

@@ -17,9 +17,10 @@ from effvit_edge.engine.options import EngineOptions
 from effvit_edge.engine.plugin import DOMAIN
 from effvit_edge.engine.plugin.find import look_for_plugin
 from effvit_edge.runtime.compatibility import this_system
-from effvit_edge.runtime.device_memory import DeviceFacts, DeviceMemory, open_device_memory
+from effvit_edge.runtime.device_memory import DeviceFacts, DeviceMemory
 from effvit_edge.runtime.graph import CARD_KEY
 from effvit_edge.runtime.kinds import is_plan
+from effvit_edge.runtime.memory_open import open_device_memory
 from effvit_edge.runtime.trt_library import Flavour, PlanLibrary, load_library, product
 
 _OPSETS = range(17, 21)

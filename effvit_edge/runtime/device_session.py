@@ -48,6 +48,9 @@ class DeviceSession(CheckedSession):
         card: what the model is, eats and answers.
         executor: runs it.
         max_pairs: of slots, see ``StateSlots``.
+
+    Raises:
+        EdgeError: the device has no room for the first stream's state.
     """
 
     def __init__(self, card: ModelCard, executor: Executor, max_pairs: int = MAX_PAIRS) -> None:
@@ -55,6 +58,12 @@ class DeviceSession(CheckedSession):
         super().__init__(card, executor.report, names)
         self._executor = executor
         self._slots = StateSlots(executor.states, executor, max_pairs)
+        if card.mode == "stream":
+            try:
+                self._slots.add_pair()
+            except BaseException:
+                executor.close()
+                raise
 
     @property
     def provider_report(self) -> str:

@@ -21,6 +21,7 @@ def open_session(
     provider: str = "auto",
     threads: int | None = None,
     *,
+    device: int = 0,
     warm_up: int = WARM_UP,
     self_test: bool = True,
     tried: str = "",
@@ -33,6 +34,7 @@ def open_session(
             fall back being told in ``session.provider_report``.
         threads: of the CPU for one operator; by default half of those this process may use, at
             most 4, so that decoding and encoding have the rest.
+        device: which of CUDA's devices, by its number; the CPU has none.
         warm_up: how many answers to compute for nothing, so that the first is not late; a
             self-test does as well.
         self_test: hold the session to the answers of ``NAME.verify.npz``, where that lies beside
@@ -48,7 +50,7 @@ def open_session(
     path = Path(path)
     if warm_up < 0:
         raise InputError(f"The number of answers to warm up with must be 0 or more, got {warm_up}.")
-    session = _open(path, provider, threads, tried)
+    session = _open(path, provider, threads, device, tried)
     return make_ready(session, path, warm_up=warm_up, self_test=self_test)
 
 
@@ -61,11 +63,13 @@ def default_threads() -> int:
     return max(1, min(_MAX_DEFAULT_THREADS, count // 2))
 
 
-def _open(path: Path, provider: str, threads: int | None, tried: str) -> Session:
+def _open(path: Path, provider: str, threads: int | None, device: int, tried: str) -> Session:
     if provider not in PROVIDERS:
         raise InputError(f"There is no provider '{provider}'. Use one of: {', '.join(PROVIDERS)}.")
     if threads is not None and threads < 1:
         raise InputError(f"The number of threads must be at least 1, got {threads}.")
+    if device < 0:
+        raise InputError(f"The number of the device must be 0 or more, got {device}.")
     _check_file(path)
     if is_plan(path):
         if provider not in ("auto", "tensorrt"):
@@ -73,13 +77,13 @@ def _open(path: Path, provider: str, threads: int | None, tried: str) -> Session
                 f"{path} is a TensorRT engine, which {provider} does not run. Use --provider "
                 "auto or tensorrt, or give the ONNX file it was built from."
             )
-        return open_plan(path)
+        return open_plan(path, device=device)
     if provider == "tensorrt":
         raise InputError(
             f"TensorRT runs an engine, and {path.name} is an ONNX file. Build one of it: "
             f"effvit-edge export {path} --format engine."
         )
-    return open_onnx(path, provider, threads or default_threads(), tried)
+    return open_onnx(path, provider, threads or default_threads(), tried, device=device)
 
 
 def _check_file(path: Path) -> None:

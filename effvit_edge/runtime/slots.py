@@ -103,6 +103,16 @@ class StateSlots:
         """Zeros, on the host."""
         return {spec.name: np.zeros(spec.sizes, spec.dtype) for spec in self._specs}
 
+    def add_pair(self) -> None:
+        """Take memory for one more stream.
+
+        Raises:
+            EdgeError: there is no room.
+        """
+        self._store.add_pair()
+        self._holders += [None, None]
+        self._last_used.append(next(self._clock))
+
     def place(self, state: State) -> int:
         """The slot in which a state lies, after bringing it there if it lies in none.
 
@@ -149,9 +159,7 @@ class StateSlots:
             if self._held(2 * pair) is None and self._held(2 * pair + 1) is None:
                 return pair
         if len(pairs) < self._max_pairs:
-            self._store.add_pair()
-            self._holders += [None, None]
-            self._last_used.append(next(self._clock))
+            self.add_pair()
             return len(pairs)
         oldest = min(pairs, key=lambda pair: self._last_used[pair])
         self._vacate(2 * oldest + 1)

@@ -6,14 +6,16 @@ device may do it. What a real device would answer with garbage or a crash is ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from effvit_edge.core.errors import EdgeError
-from effvit_edge.runtime.device_memory import DeviceFacts
+from effvit_edge.runtime.device_memory import DeviceFacts, HostBuffer, NoGraph
 from effvit_edge.runtime.trt_library import Flavour, LoadedPlan, PlanTensor
 
 Array = npt.NDArray[Any]
@@ -31,31 +33,64 @@ class FakeMemory:
     Args:
         facts: of the pretended device.
         room: bytes it has; endless by default.
+        integrated: whether it works in the host's memory.
+        no_graph: why nothing can be captured; empty where it can.
 
     Attributes:
-        events: what was done, in order: ``allocate``, ``free``, ``create_stream``,
-            ``destroy_stream``, ``upload``, ``download``, ``synchronize``, ``close``, and of the
-            library ``load``, ``bind``, ``enqueue`` and ``unload``.
+        events: what was done, in order: ``allocate``, ``free``, ``allocate_host``, ``free_host``,
+            ``create_stream``, ``destroy_stream``, ``upload``, ``download``, ``synchronize``,
+            ``capture``, ``launch``, ``destroy_graph``, ``close``, and of the library ``load``,
+            ``bind``, ``enqueue`` and ``unload``. What a launch does is not told again.
     """
 
     library = "fake memory"
 
-    def __init__(self, facts: DeviceFacts = ORIN_NANO, room: int | None = None) -> None:
-        self._facts = facts
-        self._room = room
+    def __init__(
+        self,
+        facts: DeviceFacts = ORIN_NANO,
+        room: int | None = None,
+        *,
+        integrated: bool = False,
+        no_graph: str = "",
+    ) -> None:
+        self.integrated = integrated
+        self.events: list[str] = []
+        self._facts, self._room, self._no_graph = facts, room, no_graph
         self._next = _FIRST_ADDRESS
         self._buffers: dict[int, Array] = {}
+        self._hosts: dict[int, int | None] = {}
         self._queues: dict[int, list[Callable[[], None]]] = {}
-        self.events: list[str] = []
+        self._graphs: dict[int, list[Callable[[], None]]] = {}
+        self._recording: list[Callable[[], None]] | None = None
+        self._current_in: int | None = None
 
     @property
     def held(self) -> int:
-        """How many buffers and streams were not given back."""
-        return len(self._buffers) + len(self._queues)
+        """How many buffers, streams and graphs were not given back."""
+        return len(self._buffers) + len(self._hosts) + len(self._queues) + len(self._graphs)
+
+    @property
+    def capturing(self) -> bool:
+        """Whether work is recorded instead of being put on its stream."""
+        return self._recording is not None
 
     def facts(self) -> DeviceFacts:
         """See `DeviceMemory`."""
         return self._facts
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """See `DeviceMemory`."""
+        before, self._current_in = self._current_in, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._current_in = before
+
+    def require_current(self) -> None:
+        """Refuse what is done by TensorRT where this is not the thread's device."""
+        if self._current_in != threading.get_ident():
+            raise EdgeError("The fake device is not the current one of this thread.")
 
     def create_stream(self) -> int:
         """See `DeviceMemory`."""
@@ -71,18 +106,30 @@ class FakeMemory:
 
     def allocate(self, size: int) -> int:
         """See `DeviceMemory`."""
+        self._refuse_while_capturing("allocate")
         if self._room is not None and sum(b.nbytes for b in self._buffers.values()) > self._room:
             raise EdgeError("The fake device is out of memory.")
-        self.events.append("allocate")
-        address = self._next
-        self._next += -(-size // _ALIGNMENT) * _ALIGNMENT
-        self._buffers[address] = np.full(size, _GARBAGE, np.uint8)
-        return address
+        return self._keep(np.full(size, _GARBAGE, np.uint8))
 
     def free(self, address: int) -> None:
         """See `DeviceMemory`."""
         self.events.append("free")
         del self._buffers[address]
+
+    def allocate_host(self, size: int, *, mapped: bool) -> HostBuffer:
+        """See `DeviceMemory`."""
+        self._refuse_while_capturing("allocate_host")
+        array = np.full(size, _GARBAGE, np.uint8)
+        address = self._keep(array) if mapped else None
+        self._hosts[array.ctypes.data] = address
+        return HostBuffer(array, address)
+
+    def free_host(self, buffer: HostBuffer) -> None:
+        """See `DeviceMemory`."""
+        self.events.append("free_host")
+        address = self._hosts.pop(buffer.array.ctypes.data)
+        if address is not None:
+            del self._buffers[address]
 
     def upload(self, address: int, array: Array, stream: int) -> None:
         """See `DeviceMemory`."""
@@ -96,18 +143,48 @@ class FakeMemory:
 
     def synchronize(self, stream: int) -> None:
         """See `DeviceMemory`."""
-        self.events.append("synchronize")
+        self._refuse_while_capturing("synchronize")
         queue = self._queues[stream]
         while queue:
             queue.pop(0)()
+
+    def capture(self, stream: int, work: Callable[[], None]) -> int:
+        """See `DeviceMemory`."""
+        self._refuse_while_capturing("capture")
+        if self._no_graph:
+            raise NoGraph(self._no_graph)
+        if self._queues[stream]:
+            raise EdgeError("The fake device captures on a stream that still has work.")
+        recording = self._recording = []
+        before = len(self.events)
+        try:
+            work()
+        except EdgeError as error:
+            raise NoGraph(str(error).rstrip(".")) from error
+        finally:
+            self._recording = None
+            del self.events[before:]  # nothing of it was done
+        graph = self._next = self._next + 1
+        self._graphs[graph] = recording
+        return graph
+
+    def launch(self, graph: int, stream: int) -> None:
+        """See `DeviceMemory`."""
+        self.events.append("launch")
+        self._queues[stream] += self._graphs[graph]
+
+    def destroy_graph(self, graph: int) -> None:
+        """See `DeviceMemory`."""
+        self.events.append("destroy_graph")
+        del self._graphs[graph]
 
     def close(self) -> None:
         """See `DeviceMemory`."""
         self.events.append("close")
 
     def put(self, stream: int, work: Callable[[], None]) -> None:
-        """Do it when the stream is waited for."""
-        self._queues[stream].append(work)
+        """Do it when the stream is waited for, or when what is captured is launched."""
+        (self._queues[stream] if self._recording is None else self._recording).append(work)
 
     def write(self, address: int, array: Array) -> None:
         """Fill a buffer, all of it."""
@@ -117,6 +194,17 @@ class FakeMemory:
         """A buffer's content, all of it."""
         values: Array = np.frombuffer(self._buffers[address].tobytes(), dtype).reshape(shape)
         return values
+
+    def _keep(self, array: Array) -> int:
+        address = self._next = -(-(self._next + 1) // _ALIGNMENT) * _ALIGNMENT
+        self._next += array.nbytes
+        self._buffers[address] = array
+        return address
+
+    def _refuse_while_capturing(self, event: str) -> None:
+        self.events.append(event)
+        if self.capturing:
+            raise EdgeError(f"The fake device cannot {event} while it captures.")
 
 
 class FakeLibrary:
@@ -147,6 +235,7 @@ class FakeLibrary:
     def load(self, plan: bytes, where: str) -> LoadedPlan:
         """See `PlanLibrary`."""
         self._memory.events.append("load")
+        self._memory.require_current()
         return _FakePlan(self._memory, self._tensors, self._compute)
 
 
@@ -158,6 +247,7 @@ class _FakePlan:
         self._memory = memory
         self._compute = compute
         self._addresses: dict[str, int] = {}
+        self._last_run: dict[str, int] | None = None
         self._closed = False
 
     def bind(self, name: str, address: int) -> None:
@@ -175,6 +265,11 @@ class _FakePlan:
         bound = dict(self._addresses)
         if len(set(bound.values())) != len(self.tensors):
             raise EdgeError("The fake engine has inputs and outputs unbound, or two in one place.")
+        self._memory.require_current()
+        if not self._memory.capturing:
+            self._last_run = bound
+        elif bound != self._last_run:
+            raise EdgeError("The fake engine is captured before it ran once with these addresses.")
         self._memory.put(stream, lambda: self._infer(bound))
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from effvit_edge.core.limits import LIMITS
 from effvit_edge.engine import EngineOptions, build_engine, open_engine
 from effvit_edge.runtime import open_session
-from effvit_edge.runtime.device_memory import open_device_memory
+from effvit_edge.runtime.memory_open import open_device_memory
 from effvit_edge.runtime.trt_library import FLAVOURS, Flavour
 
 pytestmark = pytest.mark.gpu

@@ -2,175 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.util
 import sys
-from types import ModuleType, SimpleNamespace
+import threading
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from effvit_edge.core.errors import EdgeError, EnvironmentFault
-from effvit_edge.runtime.device_memory import (
-    CudaBindingsMemory,
-    DeviceFacts,
-    DeviceMemory,
-    PyCudaMemory,
-    open_device_memory,
-)
+from effvit_edge.runtime.device_memory import DeviceFacts, DeviceMemory, NoGraph
+from effvit_edge.runtime.memory_cuda import CudaBindingsMemory
+from effvit_edge.runtime.memory_open import open_device_memory
+from effvit_edge.runtime.memory_pycuda import PyCudaMemory
+from tests.unit.runtime.cuda_stand_ins import CudaRuntime, PyCuda
 
 ORIN = DeviceFacts("Orin", "8.7", 8, "12.6")
-
-
-class Host:
-    """Memory for both stand-ins: addresses into one array of the host."""
-
-    def __init__(self, size: int = 1 << 12) -> None:
-        self.bytes = np.zeros(size, np.uint8)
-        self.next = 256
-        self.events: list[Any] = []
-
-    def allocate(self, size: int) -> int:
-        address, self.next = self.next, self.next + size
-        self.events.append(("allocate", address))
-        return address
-
-
-class CudaRuntime:
-    """``cuda.bindings.runtime``: every call answers a tuple that begins with a status."""
-
-    cudaError_t = SimpleNamespace(cudaSuccess=0)
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
-    cudaDeviceAttr = SimpleNamespace(
-        cudaDevAttrComputeCapabilityMajor=75,
-        cudaDevAttrComputeCapabilityMinor=76,
-        cudaDevAttrMultiProcessorCount=16,
-    )
-
-    def __init__(self, devices: int = 1) -> None:
-        self.host = Host()
-        self.devices = devices
-        self.fails: dict[str, str] = {}
-
-    def __getattribute__(self, name: str) -> Any:
-        fails = object.__getattribute__(self, "__dict__").get("fails", {})
-        return (lambda *_: (2,)) if name in fails else object.__getattribute__(self, name)
-
-    def cudaGetErrorString(self, status: int) -> Any:
-        return 0, next(iter(self.fails.values())).encode()
-
-    def cudaGetDeviceCount(self) -> Any:
-        return 0, self.devices
-
-    def cudaGetDevice(self) -> Any:
-        return 0, 0
-
-    def cudaDeviceGetAttribute(self, attribute: int, device: int) -> Any:
-        return 0, {75: 8, 76: 7, 16: 8}[attribute]
-
-    def cudaGetDeviceProperties(self, device: int) -> Any:
-        return 0, SimpleNamespace(name=b"Orin" + bytes(252))
-
-    def cudaRuntimeGetVersion(self) -> Any:
-        return 0, 12060
-
-    def cudaStreamCreate(self) -> Any:
-        return 0, 7
-
-    def cudaStreamDestroy(self, stream: int) -> Any:
-        self.host.events.append(("destroy", stream))
-        return (0,)
-
-    def cudaMalloc(self, size: int) -> Any:
-        return 0, self.host.allocate(size)
-
-    def cudaFree(self, address: int) -> Any:
-        self.host.events.append(("free", address))
-        return (0,)
-
-    def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: int) -> Any:
-        base = self.host.bytes.ctypes.data
-        if kind == 1:
-            ctypes.memmove(base + target, source, size)
-        else:
-            ctypes.memmove(target, base + source, size)
-        assert stream == 7
-        return (0,)
-
-    def cudaStreamSynchronize(self, stream: int) -> Any:
-        self.host.events.append(("synchronize", stream))
-        return (0,)
-
-
-class PyCuda:
-    """``pycuda.driver``: objects for addresses and streams, errors as exceptions."""
-
-    class Error(Exception):
-        pass
-
-    class MemoryError(Error):
-        pass
-
-    device_attribute = SimpleNamespace(MULTIPROCESSOR_COUNT=16)
-
-    def __init__(self, devices: int = 1) -> None:
-        self.host = host = Host()
-        self.fails: dict[str, Exception] = {}
-        self.devices = devices
-
-        class Stream:
-            handle = 7
-
-            def synchronize(self) -> None:
-                host.events.append(("synchronize", 7))
-
-            def __del__(self) -> None:
-                host.events.append(("destroy", 7))
-
-        self.Stream = Stream
-
-    def init(self) -> None:
-        if not self.devices:
-            raise self.Error("cuInit failed: no CUDA-capable device is detected")
-
-    def Device(self, number: int) -> Any:
-        context = SimpleNamespace(
-            push=lambda: self.host.events.append("push"),
-            pop=lambda: self.host.events.append("pop"),
-            detach=lambda: self.host.events.append("detach"),
-        )
-        return SimpleNamespace(
-            name=lambda: "Orin",
-            compute_capability=lambda: (8, 7),
-            get_attribute=lambda attribute: {16: 8}[attribute],
-            retain_primary_context=lambda: context,
-        )
-
-    def get_version(self) -> tuple[int, int]:
-        return 12, 6
-
-    def mem_alloc(self, size: int) -> Any:
-        if "mem_alloc" in self.fails:
-            raise self.fails["mem_alloc"]
-        host, address = self.host, self.host.allocate(size)
-
-        class Allocation:
-            def __int__(self) -> int:
-                return address
-
-            def free(self) -> None:
-                host.events.append(("free", address))
-
-        return Allocation()
-
-    def memcpy_htod_async(self, target: int, source: np.ndarray, stream: Any) -> None:
-        self.host.bytes[target : target + source.nbytes] = np.frombuffer(source, np.uint8)
-
-    def memcpy_dtoh_async(self, target: np.ndarray, source: int, stream: Any) -> None:
-        raw = self.host.bytes[source : source + target.nbytes].tobytes()
-        target[...] = np.frombuffer(raw, target.dtype).reshape(target.shape)
 
 
 @pytest.fixture(params=[(CudaRuntime, CudaBindingsMemory), (PyCuda, PyCudaMemory)], ids=str)
@@ -206,9 +55,125 @@ def test_what_was_taken_is_given_back(opened: tuple[Any, DeviceMemory]) -> None:
     memory.destroy_stream(stream)
     memory.close()
     memory.close()
-    events = [event for event in module.host.events if event != "push"]
+    events = module.host.events
     assert events[:3] == [("allocate", address), ("free", address), ("destroy", 7)]
-    assert events[3:] in ([], ["pop", "detach"])
+    assert events[3:] in ([], ["detach"])
+
+
+def _locked(module: Any) -> int:
+    return module.locked if isinstance(module.locked, int) else len(module.locked)
+
+
+def test_memory_of_the_host_is_locked_and_given_back(opened: tuple[Any, DeviceMemory]) -> None:
+    module, memory = opened
+    buffer = memory.allocate_host(12, mapped=False)
+    assert buffer.address is None
+    assert (buffer.array.shape, buffer.array.dtype) == ((12,), np.uint8)
+    buffer.array[:] = 7
+    stream, address = memory.create_stream(), memory.allocate(12)
+    memory.upload(address, buffer.array, stream)
+    assert module.host.bytes[address : address + 12].tolist() == [7] * 12
+    assert _locked(module) == 1
+    memory.free_host(buffer)
+    assert _locked(module) == 0
+
+
+def test_memory_that_both_see_has_an_address_on_the_device(
+    opened: tuple[Any, DeviceMemory],
+) -> None:
+    buffer = opened[1].allocate_host(12, mapped=True)
+    assert buffer.address == buffer.array.ctypes.data + (1 << 48)
+    opened[1].free_host(buffer)
+    assert _locked(opened[0]) == 0
+
+
+@pytest.mark.parametrize("integrated", [0, 1])
+def test_an_integrated_device_is_told(integrated: int) -> None:
+    assert CudaBindingsMemory(CudaRuntime(integrated=integrated)).integrated == bool(integrated)
+    assert PyCudaMemory(PyCuda(integrated=integrated)).integrated == bool(integrated)
+
+
+def test_another_thread_works_with_the_device_as_well(opened: tuple[Any, DeviceMemory]) -> None:
+    module, memory = opened
+    stream, address = memory.create_stream(), memory.allocate(4)
+    back = np.zeros(4, np.uint8)
+
+    def work() -> None:
+        with memory.current():
+            memory.upload(address, np.arange(4, dtype=np.uint8), stream)
+            memory.download(back, address, stream)
+            memory.synchronize(stream)
+        if isinstance(module, PyCuda):  # which ends the process where a thread leaves one
+            depths.append(module.contexts.depth)
+
+    depths: list[int] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert back.tolist() == [0, 1, 2, 3]
+    assert depths in ([], [0])
+
+
+def test_the_device_of_a_number_is_current_only_within() -> None:
+    runtime = CudaRuntime(devices=2)
+    memory = CudaBindingsMemory(runtime, 1)
+    assert runtime.device == 0
+    with memory.current(), memory.current():
+        assert runtime.device == 1
+    assert runtime.device == 0
+    for make in (lambda: CudaBindingsMemory(runtime, 2), lambda: PyCudaMemory(PyCuda(2), 2)):
+        with pytest.raises(EnvironmentFault, match="no CUDA device 2: this machine has 2, counted"):
+            make()
+
+
+def test_what_is_captured_is_done_at_each_launch() -> None:
+    runtime = CudaRuntime()
+    memory = CudaBindingsMemory(runtime)
+    stream, address = memory.create_stream(), memory.allocate(2)
+    array = np.array([1, 2], np.uint8)
+    graph = memory.capture(stream, lambda: memory.upload(address, array, stream))
+    assert runtime.host.bytes[address] == 0
+    for value in (5, 6):
+        array[0] = value
+        memory.launch(graph, stream)
+        assert runtime.host.bytes[address : address + 2].tolist() == [value, 2]
+    assert list(runtime.graphs) == [graph]
+    memory.destroy_graph(graph)
+    assert runtime.graphs == {}
+
+
+def _refuse() -> None:
+    raise EdgeError("TensorRT could not run the engine: operation not permitted.")
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "work", "told"),
+    [
+        ("operation not permitted", lambda: None, "cudaStreamEndCapture: operation not permitted"),
+        ("capture invalidated", _refuse, "TensorRT could not run the engine"),
+        ("", _refuse, "TensorRT could not run the engine"),
+    ],
+    ids=["by CUDA", "by both", "by TensorRT"],
+)
+def test_what_cannot_be_captured_leaves_the_stream_usable(
+    forbidden: str, work: Any, told: str
+) -> None:
+    runtime = CudaRuntime()
+    memory = CudaBindingsMemory(runtime)
+    stream = memory.create_stream()
+    runtime.forbidden = forbidden
+    with pytest.raises(NoGraph, match=told) as caught:
+        memory.capture(stream, work)
+    assert not str(caught.value).endswith(".")
+    assert runtime.recording is None
+    assert runtime.graphs == {}
+    assert runtime.host.events[-1] == "forget"
+
+
+def test_pycuda_captures_nothing_and_says_so() -> None:
+    memory = PyCudaMemory(PyCuda())
+    with pytest.raises(NoGraph, match="PyCUDA has no graphs"):
+        memory.capture(memory.create_stream(), lambda: None)
 
 
 def test_cuda_says_when_memory_is_out() -> None:
@@ -274,7 +239,19 @@ def test_the_bindings_that_are_installed_have_what_is_used() -> None:
         pytest.skip("cuda-bindings is not installed")
     runtime = importlib.import_module("cuda.bindings.runtime")
     kind = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
-    runtime.cudaMemcpyAsync(0, 0, 0, kind, 0)  # takes numbers for addresses and streams
+    mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+    # Numbers are taken for addresses, streams and graphs; a device would crash on these.
+    runtime.cudaMemcpyAsync(0, 0, 0, kind, 0)
+    if runtime.cudaGetDeviceCount()[0] != runtime.cudaError_t.cudaSuccess:
+        runtime.cudaStreamBeginCapture(1, mode)
+        runtime.cudaStreamEndCapture(1)
+        runtime.cudaGraphInstantiate(1, 0)
+        runtime.cudaGraphLaunch(1, 1)
+        runtime.cudaGraphExecDestroy(1)
+        runtime.cudaGraphDestroy(1)
+        runtime.cudaHostAlloc(1, runtime.cudaHostAllocMapped)
+        runtime.cudaHostGetDevicePointer(1, 0)
+        runtime.cudaFreeHost(1)
     assert hasattr(runtime.cudaDeviceProp(), "name")
     used = {name for name in vars(CudaRuntime) if name.startswith("cuda")}
     assert all(hasattr(runtime, name) for name in used)
