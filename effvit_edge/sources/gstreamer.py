@@ -10,6 +10,7 @@ from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 from effvit_edge.core.optional import require
+from effvit_edge.core.video import Losses
 from effvit_edge.sources.base import Image, SourceError
 from effvit_edge.sources.capture import Grabbed
 from effvit_edge.sources.redact import redacted
@@ -23,6 +24,7 @@ REMEDY = (
 )
 """How a machine gets GStreamer."""
 
+_RESOURCE = "gst-resource-error-quark"
 _POLL_SECONDS = 0.1  # how soon a source that is closed, or an error, is noticed
 
 
@@ -31,6 +33,8 @@ class GstCapture(Closing):
 
     Args:
         pipeline: ends in an ``appsink`` that takes pictures of three or four bytes a pixel.
+        shown: what it reads, for people.
+        losses: counts the pictures that the decoder calls damaged.
         endless: whether its end is a fault.
         timeout_seconds: without a frame, after which contact counts as lost.
         clock: stamps the frames.
@@ -46,6 +50,8 @@ class GstCapture(Closing):
     def __init__(
         self,
         pipeline: str,
+        shown: str,
+        losses: Losses,
         *,
         endless: bool,
         timeout_seconds: float = 10.0,
@@ -53,37 +59,39 @@ class GstCapture(Closing):
     ) -> None:
         self._gst = load_gstreamer()
         self._endless, self._timeout = endless, timeout_seconds
-        self._clock = clock or MonotonicClock()
+        self._shown, self._losses, self._clock = shown, losses, clock or MonotonicClock()
         self._pipeline = _parsed(self._gst, pipeline)
         self._sink = self._find_sink()
         self._bus = self._pipeline.get_bus()
         self._given = False
         self.backend = f"{self._gst.version_string()}: {redacted(pipeline)}"
         self._pipeline.set_state(self._gst.State.PLAYING)
-        try:
-            self._raise_what_happened()
-        except EdgeError:
-            self.close()
-            raise
 
     def grab(self) -> Grabbed | None:
         """See ``Capture.grab``."""
         until = self._clock.now() + self._timeout
         while True:
             sample = self._sink.emit("try-pull-sample", int(_POLL_SECONDS * 1e9))
-            if sample is not None:
+            if sample is not None and self._is_whole(sample.get_buffer()):
                 return self._grabbed(sample)
             self._raise_what_happened()
             if self._sink.get_property("eos"):
                 if self._endless:
-                    raise SourceError("The pipeline has ended.")
+                    raise SourceError(f"{self._shown} has ended.")
                 return None
             if self._clock.now() >= until:
-                raise SourceError(f"The pipeline gave no picture for {self._timeout:g} s.")
+                raise SourceError(f"{self._shown} gave no picture for {self._timeout:g} s.")
 
     def close(self) -> None:
         """See ``Capture.close``."""
         self._pipeline.set_state(self._gst.State.NULL)
+
+    def _is_whole(self, buffer: Any) -> bool:
+        """Whether a picture may be shown: not those before the first keyframe, which are grey."""
+        if not buffer.has_flags(self._gst.BufferFlags.CORRUPTED):
+            return True
+        self._losses.damaged += self._given
+        return self._given
 
     def _grabbed(self, sample: Any) -> Grabbed:
         started = self._clock.now()
@@ -125,14 +133,18 @@ class GstCapture(Closing):
         raise self._explained(error, where)
 
     def _explained(self, error: Any, where: str) -> EdgeError:
-        text = f"GStreamer stopped at {where}: {redacted(error.message).rstrip('.')}."
+        reason = redacted(error.message).rstrip(".")
+        text = f"{self._shown}: GStreamer stopped at {where}: {reason}."
         if self._given:
             return SourceError(text)
-        codes = self._gst.ResourceError
-        resource = error.domain == self._gst.ResourceError.quark().to_string()
-        if resource and error.code in (int(codes.NOT_AUTHORIZED), int(codes.NOT_FOUND)):
-            return InputError(text)
-        return EnvironmentFault(text)
+        codes, code = self._gst.ResourceError, error.code
+        if error.domain != _RESOURCE:
+            return EnvironmentFault(text)
+        if code == int(codes.NOT_AUTHORIZED):
+            return InputError(f"{text} It does not accept this user and password.")
+        if code == int(codes.NOT_FOUND):
+            return InputError(f"{text} Check that it is there.")
+        return EnvironmentFault(f"{text} Is it on, free and reachable from here?")
 
 
 def load_gstreamer() -> Any:

@@ -98,7 +98,12 @@ class NetworkCapture(Closing):
     def _open(self) -> Any:
         options = {"protocol_whitelist": _PROTOCOLS}
         if self._uri.kind == "rtsp":
-            options |= {"rtsp_transport": self._uri.options.transport}
+            # A tenth of a second: what is looked through beforehand comes late, all at once.
+            options |= {
+                "rtsp_transport": self._uri.options.transport,
+                "analyzeduration": "100000",
+            }
+        started = self._clock.now()
         try:
             return self._av.open(
                 self._uri.target,
@@ -108,7 +113,8 @@ class NetworkCapture(Closing):
             )
         except self._av.FFmpegError as error:
             # Not "from error": its own text has the address, with the password, in it.
-            raise _refused(self._uri, error) from None
+            waited = self._clock.now() - started
+            raise _refused(self._uri, error, waited) from None
 
     def _video(self) -> Any:
         streams = self._container.streams.video
@@ -123,9 +129,15 @@ def _transport(uri: SourceUri) -> str:
     return f", over {uri.options.transport}" if uri.kind == "rtsp" else ""
 
 
-def _refused(uri: SourceUri, error: Any) -> EdgeError:
+def _refused(uri: SourceUri, error: Any, waited_seconds: float) -> EdgeError:
     """Why an address did not open, in a sentence."""
     shown, kind = uri.shown, type(error).__name__
+    # FFmpeg calls it invalid data where an RTSP server accepts the connection and is silent.
+    if kind == "ExitError" or waited_seconds >= uri.options.timeout:
+        return EnvironmentFault(
+            f"{shown} did not answer within {uri.options.timeout:g} s. Is it reachable from here? "
+            "timeout=SECONDS waits longer."
+        )
     if kind == "HTTPUnauthorizedError":
         return InputError(
             f"{shown} does not accept this user and password. Give them as "
@@ -141,11 +153,6 @@ def _refused(uri: SourceUri, error: Any) -> EdgeError:
         return EnvironmentFault(
             f"{shown} refuses the connection. Is the server on, and is it this port?"
         )
-    if kind == "ExitError" or isinstance(error, TimeoutError):
-        return EnvironmentFault(
-            f"{shown} did not answer within {uri.options.timeout:g} s. Is it reachable from here? "
-            "timeout=SECONDS waits longer."
-        )
     return EnvironmentFault(_unreachable(uri) or f"{shown} does not open: {_reason(uri, error)}.")
 
 
@@ -155,7 +162,10 @@ def _unreachable(uri: SourceUri) -> str | None:
     try:
         socket.getaddrinfo(parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme))
     except (OSError, UnicodeError):
-        return f"The host of {uri.shown} is not known. Check its name and the network."
+        return (
+            f"The host of {uri.shown} is not known. Check its name and the network, and write "
+            "special characters of a password as %XX."
+        )
     return None
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EnvironmentFault, InputError
-from effvit_edge.core.video import VIDEO_SUFFIXES, Losses
+from effvit_edge.core.video import VIDEO_SUFFIXES, Losses, check_file
 from effvit_edge.sources import pipelines
 from effvit_edge.sources.base import Source
 from effvit_edge.sources.capture import Capture, Connect
@@ -149,6 +149,8 @@ class _Opening:
         if self.machine.taker == "gi":
             return lambda losses: GstCapture(
                 text,
+                self.uri.shown,
+                losses,
                 endless=endless,
                 timeout_seconds=self.uri.options.timeout,
                 clock=self.clock,
@@ -163,6 +165,7 @@ class _Opening:
 
 def _file(opening: _Opening) -> Source:
     path = Path(opening.uri.target)
+    check_file(path)
     if opening.backend == "opencv":
         return opening.direct(lambda losses: open_file(path, losses, opening.clock))
     if opening.backend == "gstreamer":
