@@ -53,10 +53,16 @@ class Inference:
         self._thread.start()
 
     def add(self, channel: Channel) -> None:
-        """One more source takes its turns, until its mailbox is exhausted."""
+        """One more source takes its turns, until its mailbox is exhausted.
+
+        A source that comes too late, because it hung until the run had ended, gets no turn.
+        """
         with self._lock:
-            self._channels.append(channel)
-        self._bell.set()
+            if not self._closing:
+                self._channels.append(channel)
+                self._bell.set()
+                return
+        _turn_away(channel)
 
     def close(self, seconds: float) -> bool:
         """End when the channels have; whether it has ended within that time."""
@@ -74,10 +80,10 @@ class Inference:
             self._stop.fail(error)
         finally:
             with self._lock:
+                self._closing = True
                 left = list(self._channels)
             for channel in left:
-                channel.mailbox.abandon()
-                channel.ended.set()
+                _turn_away(channel)
 
     def _round(self) -> bool:
         """One frame of each channel; whether there may be another round."""
@@ -119,3 +125,9 @@ class Inference:
         if channel.tracker:
             channel.answer(None, channel.tracker.end())
         channel.ended.set()
+
+
+def _turn_away(channel: Channel) -> None:
+    """Nothing of that source is labelled any more."""
+    channel.mailbox.abandon()
+    channel.ended.set()

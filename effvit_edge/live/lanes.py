@@ -114,6 +114,8 @@ class LaneThread:
         finally:
             self.opening = None
         with source:
+            if self._shared.stop.is_set:
+                return
             takers = picture_takers(self._outputs, ref, source, self._files)
             run = self.run = SourceRun(source, self._shared, takers, self.lane.roi)
             try:

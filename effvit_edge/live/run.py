@@ -204,7 +204,7 @@ class Run:
     def _wait_for_files(self) -> None:
         """However long they take to be closed; someone who cannot wait asks to stop again."""
         for lane in self._lanes:
-            while lane.is_alive and lane.run and not lane.run.is_reading:
+            while lane.is_alive and lane.run and lane.run.is_closing:
                 lane.join(_TICK_SECONDS)
                 self._news.deliver(self._watcher)
 
@@ -212,21 +212,23 @@ class Run:
         for lane in self._lanes:
             if not lane.is_alive:
                 continue
-            name = lane.opening or (lane.run.source.name if lane.run else "a source")
-            self._news.note(f"{name} did not answer when it was asked to end, and is left alone.")
+            name = lane.opening
             if lane.run and not lane.opening:
+                name = lane.run.source.name if lane.run.is_reading else None
                 lane.run.give_up()
                 lane.run.wind_up(_LEAVE_SECONDS)
+            if name:
+                self._news.note(f"{name} did not answer when asked to end, and is left alone.")
 
     def _close(self) -> None:
         """Write down what waits, close the sinks, and say what is there."""
         report, outputs = self._report, self._outputs
         report.sources = [done for lane in self._lanes for done in lane.reports()]
         whole = all(lane.is_whole for lane in self._lanes)
-        error = self.stop.error
         report.stopped = any(done.stopped for done in report.sources) or not whole
-        complete = whole and error is None and all(done.complete for done in report.sources)
         written = self._records.close(_HURRY_SECONDS if self.stop.is_set else None)
+        complete = whole and all(done.complete for done in report.sources)
+        complete &= self.stop.error is None  # only now: the last record may have failed
         if written:
             report.jsonl = self._close_sink(outputs.records, complete)
             seen = complete and report.frames > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from effvit_edge.core.clock import Clock
 from effvit_edge.core.errors import EdgeError
@@ -89,7 +90,7 @@ class SourceRun:
         self._started = shared.clock.now()
         self._box: Box | None = None
         self._last_pts = 0.0
-        self._reading = True
+        self._phase: Literal["reading", "draining", "closing"] = "reading"
         self._mailbox: Mailbox[Prepared] = (
             Mailbox(_NEWEST_FRAMES, keep_newest=True, bell=shared.bell)
             if source.is_live
@@ -135,9 +136,10 @@ class SourceRun:
         Args:
             seconds: None waits as long as it takes.
         """
-        self._reading = False
+        self._phase = "draining"
         self._mailbox.finish()
         in_time = self._channel.ended.wait(seconds)
+        self._phase = "closing"
         if self._pictures:
             self._pictures.no_more_answers()
             complete = self.report().complete and self._shared.stop.error is None
@@ -154,12 +156,17 @@ class SourceRun:
 
     def give_up(self) -> None:
         """The source does not answer: the run ends without it."""
-        self._report.hung = True
+        self._report.hung = self._phase == "reading"
 
     @property
     def is_reading(self) -> bool:
-        """Whether frames may still come, so that only its files are left when not."""
-        return self._reading
+        """Whether frames may still come."""
+        return self._phase == "reading"
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether everything has been labelled, and only its pictures and files are left."""
+        return self._phase == "closing"
 
     def say_goodbye(self) -> None:
         """Note what is known only at the end."""
