@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,13 +105,17 @@ def require_parts() -> None:
 def find_model(given: str | None) -> Path:
     """The model the user named, or the demonstration model of this checkout.
 
+    ``EFFVIT_MODELS`` names another folder that has it, as the images' does.
+
     Raises:
         InputError: none was named, and the demonstration model is not there.
     """
     if given is not None:
         return Path(given)
-    checkout = Path(__file__).resolve().parents[2] / _DEMO_MODEL
-    for path in (_DEMO_MODEL, checkout):
+    folders = [_DEMO_MODEL.parent, Path(__file__).resolve().parents[2] / _DEMO_MODEL.parent]
+    if "EFFVIT_MODELS" in os.environ:
+        folders.append(Path(os.environ["EFFVIT_MODELS"]))
+    for path in (folder / _DEMO_MODEL.name for folder in folders):
         if path.is_file():
             return path
     raise InputError(
