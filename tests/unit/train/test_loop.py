@@ -136,7 +136,7 @@ def test_another_run_is_neither_overwritten_nor_resumed_with_another_recipe(
 
 
 def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no checkpoint"):
+    with pytest.raises(InputError, match=r"There is no run to resume in"):
         Trainer(tiny_recipe(tmp_path), resume=True)
 
 
