@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from effvit_edge.core.card import ModelCard
+from effvit_edge.core.errors import InputError
 from effvit_edge.runtime.base import CheckedSession, Image, Logits, State
 
 _FRAMES = "state_frames"
@@ -34,7 +35,13 @@ class FakeSession(CheckedSession):
         return {_FRAMES: np.zeros((0, spec.height, spec.width, 3), np.uint8)}
 
     def _step(self, frame: Image, state: State) -> tuple[Logits, State]:
-        frames = np.concatenate([state[_FRAMES], frame[None]])[-self._card.num_frames :]
+        before = np.asarray(state[_FRAMES])
+        if before.shape[1:] != frame.shape or before.dtype != np.uint8:
+            raise InputError(
+                f"The state's {_FRAMES} is {before.dtype.name} {list(before.shape)}, this model's "
+                f"is uint8 {['seen', *frame.shape]}. Take it from init_state() or the last step()."
+            )
+        frames = np.concatenate([before, frame[None]])[-self._card.num_frames :]
         return self._logits(frames), {_FRAMES: frames}
 
     def _logits(self, frames: Image) -> Logits:

@@ -1,16 +1,24 @@
-"""What every session promises: the fake, ONNX Runtime, and TensorRT's over a fake TensorRT."""
+"""What every session promises: the fake, ONNX Runtime, and TensorRT's over a fake TensorRT.
+
+That one runs in all its ways: with graphs, without, and on an integrated device. ONNX Runtime on
+CUDA keeps the same promises in ``tests/gpu``.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from effvit_edge.core.card import Mode
 from effvit_edge.core.errors import EdgeError, InputError
-from effvit_edge.runtime import FakeSession, Session, open_session
+from effvit_edge.runtime import FakeSession, Logits, Session, State, open_session
+from effvit_edge.runtime.trt_fake import FakeMemory
 from tests.engines import open_fake, write_engine
 from tests.tiny_models import SIDE, WINDOW, brightness_logits, tiny_card, write_model
 
@@ -24,13 +32,21 @@ def _mean_colour_logits(frames: np.ndarray) -> np.ndarray:
     return brightness_logits(weights @ colours)
 
 
-@pytest.fixture(params=["fake", "onnxruntime cpu", "tensorrt"])
+DEVICES: dict[str, dict[str, Any]] = {
+    "tensorrt": {},
+    "tensorrt without graphs": {"no_graph": "it has a loop"},
+    "tensorrt integrated": {"integrated": True},
+}
+
+
+@pytest.fixture(params=["fake", "onnxruntime cpu", *DEVICES])
 def open_model(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     def opened(mode: Mode) -> Session:
         if request.param == "fake":
             return FakeSession(tiny_card(mode), _mean_colour_logits)
-        if request.param == "tensorrt":
-            return open_fake(write_engine(tmp_path, mode))
+        if request.param in DEVICES:
+            memory = FakeMemory(**DEVICES[request.param])
+            return open_fake(write_engine(tmp_path, mode), memory)
         path = write_model(tmp_path / f"{mode}.onnx", tiny_card(mode))
         return open_session(path, provider="cpu")
 
@@ -130,6 +146,100 @@ def test_calls_of_the_other_mode_are_refused(open_model: Open) -> None:
             clip.init_state()
         with pytest.raises(InputError, match="call run"):
             clip.step(_frame(0), {})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda part: part[None], lambda part: part.astype(np.float64)],
+    ids=["shape", "type"],
+)
+def test_a_state_of_another_model_is_refused(
+    open_model: Open, wrong: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    with open_model("stream") as session:
+        state = {name: wrong(part) for name, part in session.init_state().items()}
+        with pytest.raises(InputError, match=r"The state's state_\w+ is .*this model's is"):
+            session.step(_frame(0), state)
+
+
+def _frames(count: int, seed: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def _follow(session: Session, frames: np.ndarray) -> tuple[list[Logits], list[State]]:
+    """All answers, and all states with the one before the first frame."""
+    answers, states = [], [session.init_state()]
+    for frame in frames:
+        logits, state = session.step(frame, states[-1])
+        answers.append(logits)
+        states.append(state)
+    return answers, states
+
+
+def test_old_states_stay_valid_in_any_order(open_model: Open) -> None:
+    frames = _frames(6)
+    with open_model("stream") as session:
+        answers, states = _follow(session, frames)
+        values = [{name: np.array(part) for name, part in s.items()} for s in states]
+        for i in (4, 0, 2, 5, 1, 3, 3):
+            logits, after = session.step(frames[i], states[i])
+            np.testing.assert_array_equal(logits, answers[i])
+            for name, value in values[i + 1].items():
+                np.testing.assert_array_equal(after[name], value)
+
+
+def test_streams_in_turn_answer_as_each_alone(open_model: Open) -> None:
+    """More of them than any session has places for."""
+    films = [_frames(4, seed) for seed in range(20)]
+    with open_model("stream") as alone, open_model("stream") as shared:
+        expected = [_follow(alone, film)[0] for film in films]
+        states = [shared.init_state() for _ in films]
+        for t in range(len(films[0])):
+            for i, film in enumerate(films):
+                logits, states[i] = shared.step(film[t], states[i])
+                np.testing.assert_array_equal(logits, expected[i][t])
+
+
+def test_states_outlive_their_session_and_go_to_another(open_model: Open) -> None:
+    frames = _frames(4)
+    with open_model("stream") as reference:
+        expected, expected_states = _follow(reference, frames)
+        session = open_model("stream")
+        _, states = _follow(session, frames[:3])
+        session.close()
+        for state, wanted in zip(states, expected_states, strict=False):
+            for name, part in wanted.items():
+                np.testing.assert_array_equal(state[name], part)
+        logits, _ = reference.step(frames[3], states[3])
+        np.testing.assert_array_equal(logits, expected[3])
+
+
+def test_a_session_works_in_another_thread_than_it_was_opened_in(open_model: Open) -> None:
+    frames, answers = _frames(5), []
+    with open_model("stream") as session:
+        expected, _ = _follow(session, frames)
+        thread = threading.Thread(target=lambda: answers.extend(_follow(session, frames)[0]))
+        thread.start()
+        thread.join()
+    np.testing.assert_array_equal(answers, expected)
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells memory so")
+def test_steps_take_no_more_memory(open_model: Open) -> None:
+    frames = _frames(8)
+    with open_model("stream") as session:
+        state = session.init_state()
+        for step in range(10_000):
+            if step == 1_000:
+                before = _resident_bytes()
+            _, state = session.step(frames[step % 8], state)
+        grown = _resident_bytes() - before
+    assert grown < 1e6, "100 bytes a step, or more"
 
 
 def test_closing_twice_is_allowed_and_using_it_after_is_not(open_model: Open) -> None:
