@@ -91,9 +91,11 @@ class Pictures:
             if channel is None or not channel.is_watched(now):
                 return
             interval = self._interval if channel.watchers else 1 / _STILLS_PER_SECOND
-            # From when it was due, not from now: frames that come a little late, as those of a
-            # camera do, would otherwise cost every second picture.
-            channel.due = max(channel.due + interval, now)
+            # From when it was due, not from now: a source at 25 frames a second would otherwise
+            # give 12.5 pictures where 15 are allowed.
+            channel.due += interval
+            if channel.due <= now:
+                channel.due = now + interval
             channel.raw = (image, pts_seconds)
             self._changed.notify_all()
 

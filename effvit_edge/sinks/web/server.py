@@ -24,7 +24,7 @@ from effvit_edge.sinks.web.pictures import Pictures
 
 _log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.1
 _CLOSE_SECONDS = 1.0
 # What the system keeps for a viewer that reads slowly. More would be a longer delay, not more
 # pictures: what is in there is sent, however old it has become.
@@ -132,10 +132,12 @@ class Server(socketserver.ThreadingTCPServer):
         self._set_deadline(request, None)
 
     def close(self) -> None:
-        """Stop serving and drop everyone. Closing twice is allowed."""
+        """Stop serving, drop everyone, and close the site. Closing twice is allowed."""
         if self.closing.is_set():
             return
         self.closing.set()
+        self.site.board.close()  # these let the threads go that wait for news
+        self.site.pictures.close()
         if self._thread.is_alive():
             self.shutdown()
         self.server_close()

@@ -101,6 +101,4 @@ class WebSink:
 
     def close(self) -> None:
         """Stop serving; whoever watches sees that the run has ended."""
-        self._board.close()
         self._server.close()
-        self._pictures.close()
