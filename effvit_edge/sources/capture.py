@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from effvit_edge.core.video import Losses
-from effvit_edge.sources.base import Image
+from effvit_edge.sources.base import Image, Timeout
 
 CLOSE_SECONDS = 0.5
 """How long closing waits for a call into a library to come back before it leaves without."""
@@ -51,8 +51,10 @@ class Capture(Protocol):
         """How many frames there should be, where it tells."""
         ...
 
-    def grab(self) -> Grabbed | None:
+    def grab(self) -> Grabbed | Timeout | None:
         """Wait for the next picture; None at an end that is as it should be.
+
+        ``Timeout`` where none has come yet, so that whoever asks can see whether to go on.
 
         Raises:
             InputError: it has nothing that can be used.
@@ -87,10 +89,15 @@ class Handover:
         """Whether it may be used; while the block runs, it stays open."""
         try:
             with self._in_use:
-                yield not self._asked.is_set()
+                yield not self.asked
         finally:
-            if self._asked.is_set():
+            if self.asked:
                 self._close_once()
+
+    @property
+    def asked(self) -> bool:
+        """Whether someone has asked to close it."""
+        return self._asked.is_set()
 
     def close(self) -> None:
         """Close it now, or have the one who is using it close it afterwards."""

@@ -9,7 +9,7 @@ from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.core.video import Losses, TimestampRepair
 from effvit_edge.sources.base import End, Frame, Health, Timeout
-from effvit_edge.sources.capture import Connect, Handover
+from effvit_edge.sources.capture import Connect, Grabbed, Handover
 
 _DEFAULT_FPS = 25.0
 
@@ -47,12 +47,7 @@ class DirectSource(Closing):
         with self._handover.using() as usable:
             if not usable or self._ended:
                 return End()
-            try:
-                grabbed = self._capture.grab()
-            except EdgeError as error:
-                self._ended = True
-                self._health = replace(self._health, state="failed", last_error=str(error))
-                raise
+            grabbed = self._grab()
         if grabbed is None:
             self._ended = True
             self._health = replace(self._health, state="ended")
@@ -67,6 +62,17 @@ class DirectSource(Closing):
         )
         self._index += 1
         return frame
+
+    def _grab(self) -> Grabbed | None:
+        try:
+            while isinstance(grabbed := self._capture.grab(), Timeout):
+                if self._handover.asked:
+                    return None
+        except EdgeError as error:
+            self._ended = True
+            self._health = replace(self._health, state="failed", last_error=str(error))
+            raise
+        return grabbed
 
     @property
     def health(self) -> Health:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.core.video import Losses
-from effvit_edge.sources.base import Image, SourceError
+from effvit_edge.sources.base import Image, SourceError, Timeout
 from effvit_edge.sources.capture import Grabbed
 from effvit_edge.sources.redact import redacted
 from effvit_edge.sources.rgb import CHANNELS, to_rgb
@@ -36,7 +37,7 @@ class GstCapture(Closing):
         shown: what it reads, for people.
         losses: counts the pictures that the decoder calls damaged.
         endless: whether its end is a fault.
-        timeout_seconds: without a frame, after which contact counts as lost.
+        timeout_seconds: without a frame, after which contact counts as lost; None for never.
         clock: stamps the frames.
 
     Raises:
@@ -54,33 +55,35 @@ class GstCapture(Closing):
         losses: Losses,
         *,
         endless: bool,
-        timeout_seconds: float = 10.0,
+        timeout_seconds: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._gst = load_gstreamer()
-        self._endless, self._timeout = endless, timeout_seconds
+        self._endless = endless
+        self._timeout = math.inf if timeout_seconds is None else timeout_seconds
         self._shown, self._losses, self._clock = shown, losses, clock or MonotonicClock()
         self._pipeline = _parsed(self._gst, pipeline)
         self._sink = self._find_sink()
         self._bus = self._pipeline.get_bus()
         self._given = False
         self.backend = f"{self._gst.version_string()}: {redacted(pipeline)}"
+        self._heard = self._clock.now()
         self._pipeline.set_state(self._gst.State.PLAYING)
 
-    def grab(self) -> Grabbed | None:
+    def grab(self) -> Grabbed | Timeout | None:
         """See ``Capture.grab``."""
-        until = self._clock.now() + self._timeout
-        while True:
-            sample = self._sink.emit("try-pull-sample", int(_POLL_SECONDS * 1e9))
-            if sample is not None and self._is_whole(sample.get_buffer()):
-                return self._grabbed(sample)
-            self._raise_what_happened()
-            if self._sink.get_property("eos"):
-                if self._endless:
-                    raise SourceError(f"{self._shown} has ended.")
-                return None
-            if self._clock.now() >= until:
-                raise SourceError(f"{self._shown} gave no picture for {self._timeout:g} s.")
+        sample = self._sink.emit("try-pull-sample", int(_POLL_SECONDS * 1e9))
+        if sample is not None:
+            self._heard = self._clock.now()
+            return self._grabbed(sample) if self._is_whole(sample.get_buffer()) else Timeout()
+        self._raise_what_happened()
+        if self._sink.get_property("eos"):
+            if self._endless:
+                raise SourceError(f"{self._shown} has ended.")
+            return None
+        if self._clock.now() - self._heard > self._timeout:
+            raise SourceError(f"{self._shown} gave no picture for {self._timeout:g} s.")
+        return Timeout()
 
     def close(self) -> None:
         """See ``Capture.close``."""

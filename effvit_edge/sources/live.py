@@ -174,6 +174,8 @@ class LiveSource(Closing):
             grabbed = capture.grab()
             if grabbed is None:
                 return
+            if isinstance(grabbed, Timeout):
+                continue
             if self._health.state != "playing":
                 again = self._health.state == "reconnecting"
                 self._tell(state="playing", reconnects=self._health.reconnects + again)

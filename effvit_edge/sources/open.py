@@ -152,7 +152,8 @@ class _Opening:
                 self.uri.shown,
                 losses,
                 endless=endless,
-                timeout_seconds=self.uri.options.timeout,
+                # A pipeline of the user's may have a picture now and then.
+                timeout_seconds=self.uri.options.timeout if endless else None,
                 clock=self.clock,
             )
         return lambda losses: open_pipeline(

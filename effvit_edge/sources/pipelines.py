@@ -100,8 +100,10 @@ def http_pipeline(url: str, options: Options, target: Target, *, live: bool) -> 
 
 
 def file_pipeline(path: str, target: Target) -> str:
-    """A video file; on a Jetson ``decodebin`` takes the hardware's decoder."""
-    return f"filesrc location={quoted(path)} ! decodebin ! {target.to_memory} ! {sink(live=False)}"
+    """A video file, upright; on a Jetson ``decodebin`` takes the hardware's decoder."""
+    source = f"filesrc location={quoted(path)} ! decodebin"
+    upright = "videoflip video-direction=auto"
+    return f"{source} ! {target.to_memory} ! {upright} ! {sink(live=False)}"
 
 
 def v4l2_pipeline(device: str, options: Options, target: Target) -> str:

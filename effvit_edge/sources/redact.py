@@ -18,7 +18,9 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*://)(\S+)", re.IGNORECASE)
 _AUTHORITY_END = re.compile(r"[/?#]")
 
 _ANYWHERE = "password|passwd|passphrase|passcode|secret|token|apikey|pwd"
-_AS_A_WORD = "pass|pw|key|auth|authorization|sig|signature|credentials?|cookies?|session|sessionid|jwt|sas"
+_AS_A_WORD = (
+    "pass|pw|key|auth|authorization|sig|signature|credentials?|cookies?|session|sessionid|jwt|sas"
+)
 _ASSIGNED = re.compile(
     rf"""(?<![\w.-])                                  # a name that looks like a secret's
     ([\w.-]*(?:{_ANYWHERE})[\w.-]* | (?:[\w.-]*[_.-])?(?:{_AS_A_WORD})(?:[_.-][\w.-]*)?)

@@ -55,13 +55,13 @@ class Script:
             raise self.refusals.pop(0)
         return self
 
-    def grab(self) -> Grabbed | None:
+    def grab(self) -> Grabbed | Timeout | None:
         self.grabbing.set()
         item = self.items.get(timeout=SECONDS)
         if isinstance(item, Exception):
             raise item
-        if item is None:
-            return None
+        if item is None or isinstance(item, Timeout):
+            return item
         pts, passed = item if isinstance(item, tuple) else (item, 0.04)
         self._clock.advance(passed)
         number = next(self._number)
@@ -140,6 +140,13 @@ def test_the_newest_frames_are_kept_and_the_others_counted(
     assert [frame.image[0, 0, 0] for frame in read] == [7, 8, 9]
     assert [frame.index for frame in read] == [0, 1, 2]
     assert read[0].pts_seconds == pytest.approx(0.28)
+
+
+def test_a_backend_that_has_nothing_yet_is_asked_again(script: Script, clock: FakeClock) -> None:
+    for item in (Timeout(), 0.0, Timeout(), 0.04):
+        script.items.put(item)
+    with live(script, clock) as source:
+        assert [frame.index for frame in frames(source, 2)] == [0, 1]
 
 
 def test_waiting_ends_with_a_timeout(script: Script, clock: FakeClock) -> None:
@@ -331,7 +338,7 @@ def test_the_queue_raises_its_error_once_and_after_what_is_in_it() -> None:
 
 
 def test_a_direct_source_drops_nothing_and_repairs_times(script: Script, clock: FakeClock) -> None:
-    for item in (4.0, 4.04, 4.04, 4.12, None):
+    for item in (4.0, 4.04, Timeout(), 4.04, 4.12, None):
         script.items.put(item)
     with DirectSource("film", script.connect, clock) as source:
         read = list(iter(source.read, End()))
