@@ -17,6 +17,7 @@ from benchmarks.loader.report import write_result
 from effvit_edge.core.card import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from effvit_edge.core.optional import require
 from effvit_edge.data.augment import Augmentation
+from effvit_edge.data.clip_spec import ClipSpec
 from effvit_edge.data.clips import VideoClips
 from effvit_edge.data.footage import open_footage
 from effvit_edge.data.prepare.manifest import load_manifest
@@ -107,9 +108,7 @@ def training_row(videos: Path, prepared: Path, count: int) -> dict[str, Any]:
         )
         clips = VideoClips(
             train,
-            Preprocess(112, 112, "short_side", 1.0, IMAGENET_MEAN, IMAGENET_STD),
-            fps=10,
-            frames=24,
+            ClipSpec(Preprocess(112, 112, "short_side", 1.0, IMAGENET_MEAN, IMAGENET_STD), 10, 24),
             seed=0,
             augmentation=Augmentation(scale=(0.4, 1.0), flip=0.5, color=0.3),
         )

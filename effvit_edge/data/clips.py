@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from effvit_edge.core.card import Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import resize_frame
 from effvit_edge.data.augment import Augmentation, ClipAugmenter
 from effvit_edge.data.cache import SegmentCache, Stretch, read_stretch, stack_frames
-from effvit_edge.data.failures import count_missing
+from effvit_edge.data.clip_spec import ClipSpec
+from effvit_edge.data.failures import Failures
 from effvit_edge.data.footage import open_footage
 from effvit_edge.data.sampling import (
     Times,
@@ -36,8 +35,6 @@ _CHOICES = 4
 _OPENED = 32
 """Files that are opened at most to see how long videos are."""
 
-Sampling = Literal["rate", "uniform"]
-
 
 class VideoClips:
     """Endless augmented training clips: each pass takes every segment once, in its own order.
@@ -50,18 +47,12 @@ class VideoClips:
 
     Args:
         segments: what there is, labelled.
-        spec: the model's input.
-        fps: rate of the frames, per second; with ``uniform`` sampling, of the frames in memory at
+        spec: what is taken of it; with ``uniform`` sampling the frames in memory have its rate at
             least.
-        frames: frames a clip; a shorter segment is held at its last frame.
         seed: of the order and of every clip.
         augmentation: what clips may become.
-        sampling: see :mod:`effvit_edge.data.sampling`.
-        lead_s: seconds before a segment that may be shown, without a label; ``rate`` only.
         cache_bytes: budget of decoded frames in memory.
-        max_failed_share: share of the segments that may be missing or unreadable.
-        missing: a sentence for each file that is known to be missing.
-        listed: segments on the list, those of missing files included; by default one for each.
+        failed: where what cannot be read is counted; by default it may be anything.
 
     Raises:
         InputError: nothing can be read, or too much cannot.
@@ -71,31 +62,22 @@ class VideoClips:
     def __init__(
         self,
         segments: SegmentList,
-        spec: Preprocess,
+        spec: ClipSpec,
         *,
-        fps: float,
-        frames: int,
         seed: int,
         augmentation: Augmentation | None = None,
-        sampling: Sampling = "rate",
-        lead_s: float = 0.0,
         cache_bytes: int = 0,
-        max_failed_share: float = 1.0,
-        missing: Sequence[str] = (),
-        listed: int | None = None,
+        failed: Failures | None = None,
     ) -> None:
         self.groups = segments.groups
-        self.fps = fps
-        self.num_frames = frames
+        self.spec = spec
         self.seed = seed
         self._list = segments
-        self._sampling = sampling
-        self._lead_s = lead_s
         self._augmentation = augmentation or Augmentation()
-        self._augment = ClipAugmenter(spec, self._augmentation)
-        short_side = round(ROOM * max(spec.height, spec.width))
+        self._augment = ClipAugmenter(spec.preprocess, self._augmentation)
+        short_side = round(ROOM * max(spec.preprocess.height, spec.preprocess.width))
         self._shrink = partial(shrink_short_side, short_side=short_side)
-        self.failed = count_missing(segments, max_failed_share, missing, listed)
+        self.failed = failed or Failures(len(segments.segments), max_share=1.0)
         self.failures = self.failed.sentences
         self._durations: dict[str, float] = {}
         self._cache: SegmentCache[Stretch] = SegmentCache(
@@ -139,7 +121,8 @@ class VideoClips:
         Of all segments, except where that takes opening files: then of some, spread over the list.
         """
         segments = self._cache.segments
-        known, others = [], []
+        known: list[int] = []
+        others: list[int] = []
         for index, segment in enumerate(segments):
             states = self._cache[index] is not None or states_length(segment, self._list.storage)
             (known if states else others).append(index)
@@ -154,8 +137,8 @@ class VideoClips:
         kept, segment = self._cache[index], self._cache.segments[index]
         if kept is not None:
             return len(kept.times_s)
-        lead_s = min(self._lead_s, open_footage(segment, self._list.storage).lead_s())
-        return count_slots(self._duration_s(segment) + lead_s, self.fps)
+        lead_s = min(self.spec.lead_s, open_footage(segment, self._list.storage).lead_s())
+        return count_slots(self._duration_s(segment) + lead_s, self.spec.fps)
 
     def _index(self, number: int) -> int:
         count = len(self._cache.segments)
@@ -172,8 +155,8 @@ class VideoClips:
     def _sample(self, index: int, rng: np.random.Generator) -> Stretch:
         """A clip's frames, not augmented yet."""
         kept, segment = self._cache[index], self._cache.segments[index]
-        if self._sampling == "uniform":
-            times = draw_uniform(rng, self.num_frames, self._duration_s(segment))
+        if self.spec.sampling == "uniform":
+            times = draw_uniform(rng, self.spec.frames, self._duration_s(segment))
             return self._at(segment, times) if kept is None else _nearest(kept, times)
         if kept is not None:
             lead = min(count_lead(kept.times_s), len(kept.times_s) - 1)
@@ -184,9 +167,9 @@ class VideoClips:
     def _positions(self, rng: np.random.Generator, count: int, lead: int) -> npt.NDArray[np.int64]:
         return draw_positions(
             rng,
-            self.num_frames,
+            self.spec.frames,
             count=count,
-            lead=lead if self._lead_s else None,
+            lead=lead if self.spec.lead_s else None,
             speed=self._augmentation.speed,
         )
 
@@ -200,11 +183,11 @@ class VideoClips:
     def _at_rate(self, segment: Segment, rng: np.random.Generator) -> Stretch:
         """A clip at the model's rate, by seeking to where it starts."""
         footage = open_footage(segment, self._list.storage)
-        count = count_slots(self._duration_s(segment), self.fps)
-        lead = int(min(self._lead_s, footage.lead_s()) * self.fps)
+        count = count_slots(self._duration_s(segment), self.spec.fps)
+        lead = int(min(self.spec.lead_s, footage.lead_s()) * self.spec.fps)
         positions = self._positions(rng, count, lead)
         wanted = positions - positions[0]
-        pictures = footage.at_rate(self.fps, float(positions[0] / self.fps))
+        pictures = footage.at_rate(self.spec.fps, float(positions[0] / self.spec.fps))
         stretch = read_stretch(islice(pictures, int(wanted[-1]) + 1), self._shrink)
         held = np.minimum(wanted, len(stretch.times_s) - 1)
         return Stretch(stretch.times_s[held], stretch.frames[held])
@@ -212,10 +195,10 @@ class VideoClips:
     def _read_whole(self, segment: Segment) -> Stretch:
         """Everything that any clip of a segment is made from."""
         footage = open_footage(segment, self._list.storage)
-        fps, lead_s = self.fps, min(self._lead_s, footage.lead_s())
-        if self._sampling == "uniform":
+        fps, lead_s = self.spec.fps, min(self.spec.lead_s, footage.lead_s())
+        if self.spec.sampling == "uniform":
             duration = max(self._duration_s(segment), 1e-3)
-            fps = max(fps, _CHOICES * self.num_frames / duration)
+            fps = max(fps, _CHOICES * self.spec.frames / duration)
         return read_stretch(footage.at_rate(fps, -lead_s), self._shrink)
 
     def _duration_s(self, segment: Segment) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from effvit_edge.core.errors import InputError
-from effvit_edge.data.segments import SegmentList
 
 _NAMED = 5
 
@@ -17,14 +16,14 @@ class Failures:
         total: segments on the list, those of missing files included.
         max_share: more than this share of them stops the run.
         missing: a sentence for each file that is known from the start to be missing.
-        absent: segments that those files cost; one each where not given.
+        absent: segments that those files cost.
 
     Raises:
         InputError: too many are missing.
     """
 
     def __init__(
-        self, total: int, max_share: float, missing: Sequence[str] = (), absent: int | None = None
+        self, total: int, max_share: float, missing: Sequence[str] = (), absent: int = 0
     ) -> None:
         self.sentences = list(missing)
         """One for each reason, said once."""
@@ -33,7 +32,7 @@ class Failures:
         self._said = set(missing)
         self._total = total
         self._max_share = max_share
-        self._absent = len(missing) if absent is None else absent
+        self._absent = absent
         self._check()
 
     def __contains__(self, name: str) -> bool:
@@ -73,25 +72,6 @@ class Failures:
                 f"data.max_failed_share allows {self._max_share:.0%}. First: {self.sentences[0]} "
                 f"Mend them, take them off the list, or allow more."
             )
-
-
-def count_missing(
-    segments: SegmentList, max_share: float, missing: Sequence[str], listed: int | None
-) -> Failures:
-    """The failures of a list before anything of it is read.
-
-    Args:
-        segments: what is there of the list.
-        max_share: more than this share of the list stops the run.
-        missing: a sentence for each missing file.
-        listed: segments on the list; by default one for each missing file beside those there.
-
-    Raises:
-        InputError: too many are missing.
-    """
-    there = len(segments.segments)
-    total = there + len(missing) if listed is None else listed
-    return Failures(total, max_share, missing, total - there)
 
 
 def describe_failures(failures: Sequence[str]) -> str:

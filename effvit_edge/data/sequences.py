@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,8 @@ from effvit_edge.core.card import Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.data.cache import SegmentCache, read_stretch
-from effvit_edge.data.clips import Sampling
-from effvit_edge.data.failures import count_missing
+from effvit_edge.data.clip_spec import ClipSpec
+from effvit_edge.data.failures import Failures
 from effvit_edge.data.footage import Footage, open_footage
 from effvit_edge.data.sampling import spread_starts, spread_uniform
 from effvit_edge.data.segments import Segment, SegmentList
@@ -27,16 +26,10 @@ class VideoSequences:
 
     Args:
         segments: what there is, labelled.
-        spec: the model's input.
-        fps: rate of the frames, per second, for ``rate`` sampling.
-        frames: frames of a view.
-        sampling: see :mod:`effvit_edge.data.sampling`.
+        spec: what is taken of it; of views, no lead-in.
         views: clips over time and crops of each along the longer side; None for the whole segment.
-        lead_s: seconds before a segment that are shown first, without a label; for streams.
         cache_bytes: budget of prepared frames in memory.
-        max_failed_share: share of the segments that may be missing or unreadable.
-        missing: a sentence for each file that is known to be missing.
-        listed: segments on the list, those of missing files included; by default one for each.
+        failed: where what cannot be read is counted; by default it may be anything.
         share: which segments these are: from the first number on every so many-th, so that several
             processes need not decode for each other. Failures are counted against all of them.
 
@@ -47,29 +40,19 @@ class VideoSequences:
     def __init__(
         self,
         segments: SegmentList,
-        spec: Preprocess,
+        spec: ClipSpec,
         *,
-        fps: float,
-        frames: int,
-        sampling: Sampling = "rate",
         views: tuple[int, int] | None = None,
-        lead_s: float = 0.0,
         cache_bytes: int = 0,
-        max_failed_share: float = 1.0,
-        missing: Sequence[str] = (),
-        listed: int | None = None,
+        failed: Failures | None = None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        _check_views(views, spec)
+        _check_views(views, spec.preprocess)
         self.groups = segments.groups
         self._list = segments
         self._spec = spec
-        self._fps = fps
-        self._num_frames = frames
-        self._sampling = sampling
-        self._views = views if sampling == "rate" else views or (1, 1)
-        self._lead_s = lead_s
-        self.failed = count_missing(segments, max_failed_share, missing, listed)
+        self._views = views if spec.sampling == "rate" else views or (1, 1)
+        self.failed = failed or Failures(len(segments.segments), max_share=1.0)
         self.failures = self.failed.sentences
         first, step = share
         self._cache: SegmentCache[_Prepared] = SegmentCache(
@@ -100,23 +83,23 @@ class VideoSequences:
         if self._views is None:
             return self._read_stream(segment, footage)
         clips, crops = self._views
-        if self._sampling == "uniform":
+        if self._spec.sampling == "uniform":
             views = self._read_uniform(footage, clips, crops)
         else:
             views = self._read_clips(footage, clips, crops)
         # (clips, T, crops, h, w, 3) -> (V, T, h, w, 3)
-        views = np.moveaxis(views, 2, 1).reshape(-1, self._num_frames, *views.shape[3:])
+        views = np.moveaxis(views, 2, 1).reshape(-1, self._spec.frames, *views.shape[3:])
         return _Prepared(views, target_row(self._list, segment)[None])
 
     def _read_stream(self, segment: Segment, footage: Footage) -> _Prepared:
-        lead_s = min(self._lead_s, footage.lead_s())
-        stretch = read_stretch(footage.at_rate(self._fps, -lead_s), self._prepare)
+        lead_s = min(self._spec.lead_s, footage.lead_s())
+        stretch = read_stretch(footage.at_rate(self._spec.fps, -lead_s), self._prepare)
         return _Prepared(stretch.frames, frame_targets(self._list, segment, stretch.times_s))
 
     def _read_clips(self, footage: Footage, clips: int, crops: int) -> Frames:
         """Clips at the model's rate, evenly spread, ``(clips, T, crops, h, w, 3)``."""
-        length = self._num_frames
-        prepared = [self._crops(frame, crops) for _, frame in footage.at_rate(self._fps)]
+        length = self._spec.frames
+        prepared = [self._crops(frame, crops) for _, frame in footage.at_rate(self._spec.fps)]
         starts = spread_starts(len(prepared), length, clips)
         last = len(prepared) - 1  # a short one is held
         return np.stack(
@@ -125,7 +108,7 @@ class VideoSequences:
 
     def _read_uniform(self, footage: Footage, clips: int, crops: int) -> Frames:
         """Clips of one frame from each part, ``(clips, T, crops, h, w, 3)``."""
-        times = np.stack(spread_uniform(self._num_frames, footage.duration_s(), clips))
+        times = np.stack(spread_uniform(self._spec.frames, footage.duration_s(), clips))
         order = np.argsort(times, axis=None, kind="stable")
         prepared: dict[int, Frames] = {}
         for position, frame in zip(
@@ -133,14 +116,16 @@ class VideoSequences:
         ):
             prepared[int(position)] = self._crops(frame, crops)
         flat = np.stack([prepared[position] for position in range(times.size)])
-        return flat.reshape(clips, self._num_frames, *flat.shape[1:])
+        return flat.reshape(clips, self._spec.frames, *flat.shape[1:])
 
     def _crops(self, frame: Frames, crops: int) -> Frames:
         places = [0.5] if crops == 1 else np.linspace(0, 1, crops).tolist()
-        return np.stack([preprocess_frame(frame, self._spec, place=place) for place in places])
+        return np.stack(
+            [preprocess_frame(frame, self._spec.preprocess, place=place) for place in places]
+        )
 
     def _prepare(self, frame: Frames) -> Frames:
-        return preprocess_frame(frame, self._spec)
+        return preprocess_frame(frame, self._spec.preprocess)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from effvit_edge.data.clips import VideoClips
 from effvit_edge.data.motion import MotionClips, MotionSequences
 from effvit_edge.data.segments import SegmentList
 from effvit_edge.data.sequences import VideoSequences
-from effvit_edge.data.sets import drop_missing, open_split
+from effvit_edge.data.sets import keep_present, open_split
 from effvit_edge.data.sets.prepared import check_form
 from effvit_edge.data.types import RunSequences, TrainingClips
 from effvit_edge.train.recipe import Recipe
@@ -92,14 +92,14 @@ def _refuse_short(recipe: Recipe, clips: TrainingClips) -> None:
         return
     raise InputError(
         f"input.frames is {recipe.input.frames}, and the longest of {len(lengths)} training "
-        f"videos, {longest}, has {lengths[longest]} frames at input.fps, {recipe.input.fps:g}. "
+        f"videos, {longest}, has {lengths[longest]} at input.fps, {recipe.input.fps:g}. "
         f"Lower input.frames to {lengths[longest]}, or raise input.fps."
     )
 
 
 def _open_split(recipe: Recipe, data: VideosData) -> tuple[SegmentList, SegmentList]:
     if data.set == "prepared":
-        check_form(Path(data.root), recipe.input)
+        check_form(Path(data.root), recipe.input.clip_spec())
     return open_split(
         data.set,
         Path(data.root),
@@ -113,20 +113,14 @@ def _open_split(recipe: Recipe, data: VideosData) -> tuple[SegmentList, SegmentL
 
 
 def _clips(recipe: Recipe, data: VideosData, listed: SegmentList, cache_bytes: int) -> VideoClips:
-    segments, missing = drop_missing(listed)
+    segments, failed = keep_present(listed, data.max_failed_share)
     return VideoClips(
         segments,
-        recipe.input.preprocess(),
-        fps=recipe.input.fps,
-        frames=recipe.input.frames,
+        recipe.input.clip_spec(),
         seed=recipe.seed,
         augmentation=_augmentation(recipe.augment, segments.directional),
-        sampling=recipe.input.sampling,
-        lead_s=recipe.input.lead_s,
         cache_bytes=cache_bytes,
-        max_failed_share=data.max_failed_share,
-        missing=missing,
-        listed=len(listed.segments),
+        failed=failed,
     )
 
 
@@ -137,21 +131,15 @@ def _sequences(
     cache_bytes: int,
     share: tuple[int, int],
 ) -> VideoSequences:
-    segments, missing = drop_missing(listed)
+    segments, failed = keep_present(listed, data.max_failed_share)
     # A centred network answers for clips, a causal one and an image network frame by frame.
     centred = "3d" in recipe.model.preset and not recipe.model.causal
     return VideoSequences(
         segments,
-        recipe.input.preprocess(),
-        fps=recipe.input.fps,
-        frames=recipe.input.frames,
-        sampling=recipe.input.sampling,
+        recipe.input.clip_spec(),
         views=(recipe.eval.clips, recipe.eval.crops) if centred else None,
-        lead_s=recipe.input.lead_s,
         cache_bytes=cache_bytes,
-        max_failed_share=data.max_failed_share,
-        missing=missing,
-        listed=len(listed.segments),
+        failed=failed,
         share=share,
     )
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.optional import require
+from effvit_edge.data.clip_spec import ClipSpec
 from effvit_edge.data.motion import MotionSequences
 from effvit_edge.data.prepare.layout import MANIFEST
 from effvit_edge.data.segments import SegmentList
 from effvit_edge.data.sequences import VideoSequences
-from effvit_edge.data.sets import drop_missing, open_part, open_split
+from effvit_edge.data.sets import keep_present, open_part, open_split
 from effvit_edge.data.sets.prepared import check_form
 from effvit_edge.data.types import EvaluationSequences
-from effvit_edge.train.sections import EvalRecipe, InputRecipe, MotionData, VideosData
+from effvit_edge.train.sections import EvalRecipe, MotionData, VideosData
 
 if TYPE_CHECKING:
     from effvit_edge.train.recipe import Recipe
@@ -99,20 +100,15 @@ def open_evaluation(
         listed, max_failed_share = _held_out(data, recipe.seed), data.max_failed_share
     else:
         listed, max_failed_share = _list_segments(question, card, lead_s), 1.0
-    segments, missing = drop_missing(listed)
-    sequences = VideoSequences(
-        segments,
+    segments, failed = keep_present(listed, max_failed_share)
+    spec = ClipSpec(
         card.preprocess,
-        fps=card.fps,
-        frames=card.num_frames,
-        sampling="uniform" if views is not None and sampling == "uniform" else "rate",
-        views=views,
-        lead_s=lead_s if views is None else 0.0,
-        max_failed_share=max_failed_share,
-        missing=missing,
-        listed=len(listed.segments),
+        card.fps,
+        card.num_frames,
+        "uniform" if views is not None and sampling == "uniform" else "rate",
+        lead_s if views is None else 0.0,
     )
-    return sequences, views
+    return VideoSequences(segments, spec, views=views, failed=failed), views
 
 
 def _read_recipe(question: Question) -> Recipe | None:
@@ -165,9 +161,7 @@ def _list_segments(question: Question, card: ModelCard, lead_s: float) -> Segmen
             f"folder, a recipe or '{MOTION}'."
         )
     if (path / MANIFEST).is_file():
-        size = card.preprocess
-        shown = InputRecipe(size.height, size.width, card.fps, card.num_frames, lead_s=lead_s)
-        check_form(path, shown)
+        check_form(path, ClipSpec(card.preprocess, card.fps, card.num_frames, lead_s=lead_s))
         return open_part("prepared", path, None, "eval", options={})
     return open_part("folder", path, None, "eval", options={})
 

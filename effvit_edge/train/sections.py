@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from effvit_edge.core.card import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from effvit_edge.data.clip_spec import ClipSpec, Sampling
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class InputRecipe:
     crop_ratio: float = 1.0
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    sampling: Literal["rate", "uniform"] = "rate"
+    sampling: Sampling = "rate"
     """``rate`` takes frames ``1 / fps`` seconds apart from a random start (dense sampling, and the
     only one for causal networks); ``uniform`` cuts a segment of any length into ``frames`` equal
     parts and takes one frame of each, at random while training and from the middle else."""
@@ -59,6 +60,10 @@ class InputRecipe:
         return Preprocess(
             self.height, self.width, self.resize, self.crop_ratio, self.mean, self.std
         )
+
+    def clip_spec(self) -> ClipSpec:
+        """What clips and sequences are made of."""
+        return ClipSpec(self.preprocess(), self.fps, self.frames, self.sampling, self.lead_s)
 
 
 @dataclass(frozen=True)

@@ -118,16 +118,12 @@ def _span(table: Table, row: Sequence[str], where: str) -> tuple[float, float | 
     return start_s, seconds(end, where)
 
 
-def _has_split(source: Source, options: CsvOptions) -> bool:
-    return has_two_lists(source)
-
-
 CARD = SetCard(
     name="csv",
     summary="a CSV with the columns path and label; start and end where given",
     options=CsvOptions,
     parse=parse,
-    has_split=_has_split,
+    has_split=has_two_lists,
     filters=True,
     lists=("a file of any name", "or train.csv and val.csv"),
 )

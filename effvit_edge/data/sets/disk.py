@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.data.failures import Failures
 from effvit_edge.data.segments import (
     ChunkFolders,
     FrameFolders,
@@ -47,6 +48,22 @@ def drop_missing(segments: SegmentList) -> tuple[SegmentList, tuple[str, ...]]:
             f"{', and data.options.pattern the name of their pictures' if pictures else ''}."
         )
     return dataclasses.replace(segments, segments=kept), tuple(sentences)
+
+
+def keep_present(listed: SegmentList, max_failed_share: float) -> tuple[SegmentList, Failures]:
+    """What lies on disk, and where it is counted what does not, and later what cannot be read.
+
+    Args:
+        listed: all segments.
+        max_failed_share: share of them that may be missing or unreadable.
+
+    Raises:
+        InputError: nothing is there, or too much is missing.
+    """
+    there, sentences = drop_missing(listed)
+    total = len(listed.segments)
+    absent = total - len(there.segments)
+    return there, Failures(total, max_failed_share, sentences, absent)
 
 
 def _missing(

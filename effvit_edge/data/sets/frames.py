@@ -3,66 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 from effvit_edge.core.errors import InputError
-from effvit_edge.data.segments import FrameFolders, Segment, SegmentList
+from effvit_edge.data.segments import FrameFolders, SegmentList
 from effvit_edge.data.sets.base import SetCard, Source
-from effvit_edge.data.sets.lists import Row, has_two_lists, read_part
-from effvit_edge.data.sets.reading import Unique, whole
+from effvit_edge.data.sets.lists import (
+    Columns,
+    Row,
+    Stretch,
+    TextListOptions,
+    has_two_lists,
+    parse_text_list,
+)
+from effvit_edge.data.sets.reading import whole
 
 
 @dataclass(frozen=True)
-class FramesOptions:
+class FramesOptions(TextListOptions):
     """Options of ``data.set: frames``."""
 
+    columns: Columns = "start end label"
+    """What stands after the path. Start and end are numbers of frames, both of which belong to the
+    segment; ``frames`` is how many there are."""
     pattern: str = "img_{:05d}.jpg"
     """Name of a frame by its number; ``x_{:05d}.jpg`` for one direction of optical flow."""
     first: int = 1
     """Number of the first frame."""
     fps: float = 30.0
     """Rate at which the frames were taken, which pictures do not tell."""
-    columns: Literal["label", "start end label", "frames label"] = "start end label"
-    """What stands after the path. Start and end are numbers of frames, both of which belong to the
-    segment; ``frames`` is how many there are."""
-    multi_label: bool = False
-    """Whether one or more labels end the line, any number of which can apply."""
-    separator: str = ""
-    """What stands between columns; "" is any white space."""
-    labels: str = ""
-    """File of the classes beside the lists, one a line: ``name``, or ``number name``."""
-    train_list: str = "train.txt"
-    """Where ``data.annotations`` is a folder: the file of the training segments."""
-    eval_list: str = "val.txt"
-    """The file of the evaluation segments."""
-    directional: bool = False
-    """Whether mirroring changes a label."""
 
 
 def parse(source: Source, options: FramesOptions) -> SegmentList:
     """The lines of the list, in order.
 
     Raises:
-        InputError: no list, an option that cannot be meant, a line that does not fit, an unknown
-            class or one out of range, or the same stretch twice.
+        InputError: see :func:`parse_text_list`; or an option that cannot be meant.
     """
     _check_options(options)
-    path, rows, numbers = read_part(source, options)
-    unique = Unique(path)
-    segments = []
-    for row in rows:
-        where = f"{path}, line {row.line}"
-        start, end = _span(row, options, where)
-        name = " ".join((row.path, *row.span))
-        unique.add(name, row.line)
-        targets = numbers.of(row.labels, where)
-        segments.append(Segment(name, source.root / row.path, targets, start, end))
-    return SegmentList(
-        (numbers.group(exclusive=not options.multi_label),),
-        tuple(segments),
-        FrameFolders(options.pattern, options.first, options.fps),
-        options.directional,
-    )
+    storage = FrameFolders(options.pattern, options.first, options.fps)
+    return parse_text_list(source, options, partial(_stretch, options), storage)
 
 
 def _check_options(options: FramesOptions) -> None:
@@ -79,11 +59,12 @@ def _check_options(options: FramesOptions) -> None:
         raise InputError("data.options.fps must be positive and data.options.first not negative.")
 
 
-def _span(row: Row, options: FramesOptions, where: str) -> tuple[float, float | None]:
-    """Seconds from the first frame's time to the end of the last's."""
+def _stretch(options: FramesOptions, row: Row, where: str) -> Stretch:
+    """From the first frame's time to the end of the last's."""
+    name = " ".join((row.path, *row.span))
     numbers = [whole(text, where, "frame") for text in row.span]
     if not numbers:
-        return 0.0, None
+        return Stretch(name, 0.0, None)
     first, last = (options.first, options.first + numbers[0] - 1) if len(numbers) == 1 else numbers
     if first < options.first:
         raise InputError(
@@ -92,11 +73,8 @@ def _span(row: Row, options: FramesOptions, where: str) -> tuple[float, float | 
         )
     if last < first:
         raise InputError(f"{where}: the segment ends at frame {last}, but begins at {first}.")
-    return (first - options.first) / options.fps, (last - options.first + 1) / options.fps
-
-
-def _has_split(source: Source, options: FramesOptions) -> bool:
-    return has_two_lists(source)
+    start, end = first - options.first, last - options.first + 1
+    return Stretch(name, start / options.fps, end / options.fps)
 
 
 CARD = SetCard(
@@ -104,6 +82,6 @@ CARD = SetCard(
     summary="folders of pictures with a text list: path start end label",
     options=FramesOptions,
     parse=parse,
-    has_split=_has_split,
+    has_split=has_two_lists,
     lists=("a file of any name", "or train.txt and val.txt"),
 )

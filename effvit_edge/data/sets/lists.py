@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import InputError
+from effvit_edge.data.segments import Segment, SegmentList, Storage
 from effvit_edge.data.sets.base import Source
-from effvit_edge.data.sets.reading import Classes, read_lines, whole
+from effvit_edge.data.sets.reading import Classes, Unique, read_lines, whole
 
 Columns = Literal["label", "start end label", "frames label"]
 
 _MOST_CLASSES = 100_000
 """Beyond it a number is no class: nobody has so many, and each needs a name in memory."""
+
+
+@dataclass(frozen=True)
+class TextListOptions:
+    """Options of every text list; those of ``data.set: list``."""
+
+    columns: Columns = "label"
+    """What stands after the path. Start and end are seconds or ``HH:MM:SS.ss`` of videos, and
+    numbers of frames in folders of them; a count of frames is skipped for videos, whose files tell
+    it themselves."""
+    multi_label: bool = False
+    """Whether one or more labels end the line, any number of which can apply."""
+    separator: str = ""
+    """What stands between columns; "" is any white space."""
+    labels: str = ""
+    """File of the classes beside the lists, one a line: ``name``, or ``number name``. Without it
+    numbers are their own names, and names are put in alphabetical order."""
+    train_list: str = "train.txt"
+    """Where ``data.annotations`` is a folder: the file of the training segments."""
+    eval_list: str = "val.txt"
+    """The file of the evaluation segments."""
+    directional: bool = False
+    """Whether mirroring changes a label."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +77,7 @@ def all_files(source: Source, train: str, held: str) -> tuple[Path, ...]:
     return files
 
 
-def has_two_lists(source: Source) -> bool:
+def has_two_lists(source: Source, options: object) -> bool:
     """Whether training and evaluation have a list each."""
     return source.annotations.is_dir()
 
@@ -156,46 +180,49 @@ def _named(path: Path) -> ClassNumbers:
     return ClassNumbers(Classes([name for _, name in pairs], str(path)), first)
 
 
-class TextListOptions(Protocol):
-    """What the options of every text list have."""
+@dataclass(frozen=True)
+class Stretch:
+    """What a row of a text list names."""
 
-    @property
-    def columns(self) -> Columns:
-        """What stands after the path."""
-        ...
-
-    @property
-    def separator(self) -> str:
-        """What stands between columns; "" is any white space."""
-        ...
-
-    @property
-    def multi_label(self) -> bool:
-        """Whether any number of labels ends a line."""
-        ...
-
-    @property
-    def labels(self) -> str:
-        """File of the classes beside the lists; "" for none."""
-        ...
-
-    @property
-    def train_list(self) -> str:
-        """File of the training part in a folder of lists."""
-        ...
-
-    @property
-    def eval_list(self) -> str:
-        """File of the evaluation part."""
-        ...
+    name: str
+    start_s: float
+    end_s: float | None
 
 
-def read_part(source: Source, options: TextListOptions) -> tuple[Path, list[Row], ClassNumbers]:
-    """The list of a part, its rows, and the classes of all lists of the set.
+def parse_text_list(
+    source: Source,
+    options: TextListOptions,
+    stretch: Callable[[Row, str], Stretch],
+    storage: Storage,
+) -> SegmentList:
+    """The lines of a part's list, in order.
+
+    Args:
+        source: where the lists are.
+        options: of the set.
+        stretch: what a row names, given where the row is for the error.
+        storage: of the footage.
 
     Raises:
-        InputError: no list, a line that does not fit, or a class out of range.
+        InputError: no list, a line that does not fit, an unknown class or one out of range, or the
+            same stretch twice.
     """
+    path, rows, numbers = _read_part(source, options)
+    unique = Unique(path)
+    segments = []
+    for row in rows:
+        where = f"{path}, line {row.line}"
+        named = stretch(row, where)
+        unique.add(named.name, row.line)
+        targets = numbers.of(row.labels, where)
+        footage = source.root / row.path
+        segments.append(Segment(named.name, footage, targets, named.start_s, named.end_s))
+    group = numbers.group(exclusive=not options.multi_label)
+    return SegmentList((group,), tuple(segments), storage, options.directional)
+
+
+def _read_part(source: Source, options: TextListOptions) -> tuple[Path, list[Row], ClassNumbers]:
+    """The list of a part, its rows, and the classes of all lists of the set."""
     path = part_file(source, options.train_list, options.eval_list)
     files = {
         file: read_rows(file, options.columns, options.separator, options.multi_label)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import sha256_file
+from effvit_edge.data.clip_spec import ClipSpec
 from effvit_edge.data.prepare.index import entries_by_name, index_path
 from effvit_edge.data.prepare.manifest import Manifest, load_manifest
 from effvit_edge.data.segments import PreparedShards, Segment, SegmentList
@@ -63,41 +63,17 @@ def load_finished(folder: Path) -> Manifest:
     return manifest
 
 
-class Shown(Protocol):
-    """What a recipe shows of a segment: its ``input`` section."""
-
-    @property
-    def height(self) -> int:
-        """Of the model's input, pixels."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Of the model's input, pixels."""
-        ...
-
-    @property
-    def fps(self) -> float:
-        """The model's rate."""
-        ...
-
-    @property
-    def lead_s(self) -> float:
-        """Seconds before a segment."""
-        ...
-
-
-def check_form(folder: Path, shown: Shown) -> None:
-    """Refuse a prepared set that holds less than a recipe shows.
+def check_form(folder: Path, spec: ClipSpec) -> None:
+    """Refuse a prepared set that holds less than is taken of it.
 
     Raises:
         InputError: naming what was kept, what is needed, and what to do.
     """
-    form = load_finished(folder).form
+    form, size = load_finished(folder).form, spec.preprocess
     for what, kept, needed in (
-        ("a short side (pixels) of", form.short_side, max(shown.height, shown.width)),
-        ("a rate (frames a second) of", form.max_fps or shown.fps, shown.fps),
-        ("a lead (seconds) of", form.lead_s, shown.lead_s),
+        ("a short side (pixels) of", form.short_side, max(size.height, size.width)),
+        ("a rate (frames a second) of", form.max_fps or spec.fps, spec.fps),
+        ("a lead (seconds) of", form.lead_s, spec.lead_s),
     ):
         if kept < needed:
             raise InputError(

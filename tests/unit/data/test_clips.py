@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from effvit_edge.core.card import LabelGroup, Preprocess
+from effvit_edge.core.card import LabelGroup
 from effvit_edge.core.errors import InputError
 from effvit_edge.data.augment import Augmentation
 from effvit_edge.data.clips import VideoClips, shrink_short_side
@@ -15,9 +15,9 @@ from effvit_edge.data.failures import describe_failures
 from effvit_edge.data.loader import batches
 from effvit_edge.data.segments import Segment, SegmentList
 from effvit_edge.data.types import IGNORE
+from tests.unit.data.test_sequences import with_spec
 from tests.videos import grey_frames, write_video
 
-SPEC = Preprocess(16, 16, "short_side", 1.0, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 STRONG = Augmentation((0.3, 1.0), (0.7, 1.4), flip=0.5, color=0.5, speed=(0.5, 2.0))
 LABELS = (LabelGroup("label", ("a", "b")),)
 
@@ -45,8 +45,8 @@ def broken(listed: SegmentList, tmp_path: Path) -> SegmentList:
 
 
 def make_clips(segments: SegmentList, frames: int = 4, **changes: Any) -> VideoClips:
-    given: dict[str, Any] = {"fps": 25.0, "seed": 0, "cache_bytes": 10**9, **changes}
-    return VideoClips(segments, SPEC, frames=frames, **given)
+    given: dict[str, Any] = {"frames": frames, "seed": 0, "cache_bytes": 10**9, **changes}
+    return VideoClips(segments, **with_spec(segments, given))
 
 
 def only(listed: SegmentList, **changes: Any) -> SegmentList:

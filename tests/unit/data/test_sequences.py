@@ -13,6 +13,8 @@ import pytest
 from effvit_edge.core.card import LabelGroup, Preprocess
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.preprocess import preprocess_frame
+from effvit_edge.data.clip_spec import ClipSpec
+from effvit_edge.data.failures import Failures
 from effvit_edge.data.segments import Segment, SegmentList
 from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.types import IGNORE, iterate
@@ -32,8 +34,18 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> SegmentList:
 
 
 def make_sequences(segments: SegmentList, **changes: Any) -> VideoSequences:
-    given: dict[str, Any] = {"fps": 25.0, "frames": 4, **changes}
-    return VideoSequences(segments, SPEC, **given)
+    return VideoSequences(segments, **with_spec(segments, changes))
+
+
+def with_spec(segments: SegmentList, changes: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of clips or sequences, with what belongs to their specification put there."""
+    given = {"fps": 25.0, "frames": 4, **changes}
+    names = ("fps", "frames", "sampling", "lead_s")
+    spec = ClipSpec(SPEC, **{name: given.pop(name) for name in names if name in given})
+    share = given.pop("max_failed_share", 1.0)
+    missing = given.pop("missing", ())
+    total = len(segments.segments) + len(missing)
+    return {**given, "spec": spec, "failed": Failures(total, share, missing, len(missing))}
 
 
 def greys(frames: np.ndarray) -> list[int]:
@@ -111,7 +123,8 @@ def test_views_that_there_are_not(listed: SegmentList) -> None:
         with pytest.raises(InputError, match="one crop or three"):
             make_sequences(listed, views=views)
     with pytest.raises(InputError, match="every crop shows the whole frame"):
-        VideoSequences(listed, replace(SPEC, resize="squash"), fps=1.0, frames=4, views=(1, 3))
+        spec = ClipSpec(replace(SPEC, resize="squash"), fps=1.0, frames=4)
+        VideoSequences(listed, spec, views=(1, 3))
 
 
 def test_what_cannot_be_read_is_left_out_up_to_a_share(listed: SegmentList, tmp_path: Path) -> None:
@@ -147,12 +160,13 @@ for name in ("torch", "torchvision", "yaml"):
     sys.modules[name] = None
 from pathlib import Path
 from effvit_edge.core.card import Preprocess
+from effvit_edge.data.clip_spec import ClipSpec
 from effvit_edge.data.sequences import VideoSequences
 from effvit_edge.data.sets import open_part
 from effvit_edge.data.types import iterate
 spec = Preprocess(16, 16, "short_side", 1.0, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 listed = open_part("folder", Path(sys.argv[1]), None, "eval", options={})
-sequences = VideoSequences(listed, spec, fps=25.0, frames=2)
+sequences = VideoSequences(listed, ClipSpec(spec, fps=25.0, frames=2))
 assert len(list(iterate(sequences))) == 4
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}

@@ -139,7 +139,7 @@ def test_clips_longer_than_every_video_are_refused(
     data = {"cache_gb": cache_gb}
     with pytest.raises(
         InputError,
-        match=r"input\.frames is 9, and the longest of 4 training videos, ./..mp4, has 8 frames at "
+        match=r"input\.frames is 9, and the longest of 4 training videos, ./..mp4, has 8 at "
         r"input\.fps, 10\. Lower input\.frames to 8, or raise",
     ):
         build_data(make_recipe(root, tmp_path, input={"frames": 9}, data=data))
