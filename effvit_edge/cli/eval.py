@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What runs an ONNX file; of a checkpoint the device: auto, cpu or cuda.",
 )
+@click.option("--rebuild", is_flag=True, help="Build the TensorRT engine anew.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the JSON and picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
@@ -76,10 +77,11 @@ def command(
     count: int,
     seed: int,
     provider: str,
+    rebuild: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Evaluate ARTIFACT, a checkpoint folder or an ONNX file, on labelled data.
+    """Evaluate ARTIFACT, a checkpoint folder, an ONNX file or an engine, on labelled data.
 
     A stream is shown every sequence frame by frame; a sequence's answer is the mean over the frames
     after warm-up. A clip model is shown several clips of each sequence, and its answers are
@@ -91,7 +93,7 @@ def command(
     from effvit_edge.train.evaluate import about_model, evaluate, write_report
 
     with ExitStack() as stack:
-        scorer = _open_scorer(artifact, provider, stack)
+        scorer = _open_scorer(artifact, provider, rebuild, stack)
         views_crops = int(crops) if crops else None
         question = Question(data, where, overrides, protocol, clips, views_crops, count, seed)
         sequences, views = open_evaluation(question, scorer.card)
@@ -126,13 +128,15 @@ def _in_words(views: Views | None) -> str:
     return f"by {clips} clips of each × {crops} {'crop' if crops == 1 else 'crops'}"
 
 
-def _open_scorer(artifact: Path, provider: str, stack: ExitStack) -> Scorer:
+def _open_scorer(artifact: Path, provider: str, rebuild: bool, stack: ExitStack) -> Scorer:
     if artifact.is_dir():
+        if rebuild:
+            raise InputError(f"--rebuild is for engines, and {artifact} is a checkpoint.")
         return _open_checkpoint(artifact, provider)
     from effvit_edge.cli.session import open_model
     from effvit_edge.train.evaluate import SessionScorer
 
-    return SessionScorer(stack.enter_context(open_model(artifact, provider)))
+    return SessionScorer(stack.enter_context(open_model(artifact, provider, rebuild=rebuild)))
 
 
 def _open_checkpoint(folder: Path, provider: str) -> Scorer:

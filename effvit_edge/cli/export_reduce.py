@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from effvit_edge.cli.export_text import conversion_lines, conversion_record
+from effvit_edge.cli.export_text import Account, conversion_account, row
 from effvit_edge.core.card import Precision
 from effvit_edge.core.errors import InputError
+from effvit_edge.core.limits import graph_limits
 
 if TYPE_CHECKING:
-    from effvit_edge.export.convert import Measure, Parent, Reduced
-    from effvit_edge.export.gate import Limits
+    from effvit_edge.export.convert import Conversion, Measure, Parent, Reduced
     from effvit_edge.export.precision.calibrate import Calibration, Method
     from effvit_edge.export.samples import Clips
 
@@ -38,9 +35,13 @@ class Reduction:
 
 
 def reduce(
-    parent: Parent, precision: Reduced, reduction: Reduction, output: Path, as_json: bool
-) -> None:
-    """Convert a float32 graph, hold it to that, and say how it went."""
+    parent: Parent, precision: Reduced, reduction: Reduction, output: Path
+) -> tuple[Conversion, Account]:
+    """Convert a float32 graph and hold it to that.
+
+    Returns:
+        What was written, and what there is to say of it.
+    """
     from effvit_edge.export.convert import convert
 
     calibration, footage = _calibrate(parent, precision, reduction)
@@ -51,30 +52,22 @@ def reduce(
         parent,
         output,
         precision=precision,
-        limits=_limits(precision, reduction),
+        limits=graph_limits(precision, reduction.limits),
         attention="fp32" if reduction.fp32_attention else "fp16",
         calibration=calibration,
         auto_exclude=reduction.auto_exclude,
         footage=footage,
         measure=measure,
     )
-    if as_json:
-        click.echo(json.dumps(conversion_record(report), indent=2))
-        return
+    account = conversion_account(report, "rendered" if footage is None else "real")
     if calibration is not None:
-        click.echo(
-            f"  ranges {calibration.frames} frames of {calibration.clips} sequences of "
-            f"{calibration.classes} classes, {calibration.method}"
+        ranges = row(
+            "ranges",
+            f"{calibration.frames} frames of {calibration.clips} sequences of "
+            f"{calibration.classes} classes, {calibration.method}",
         )
-    for line in conversion_lines(report, "rendered" if footage is None else "real"):
-        click.echo(line)
-
-
-def _limits(precision: Reduced, reduction: Reduction) -> Limits:
-    from effvit_edge.export.gate import LIMITS
-
-    given = {name: value for name, value in reduction.limits.items() if value is not None}
-    return dataclasses.replace(LIMITS[precision], **given)
+        account = dataclasses.replace(account, lines=[*ranges, *account.lines])
+    return report, account
 
 
 def _calibrate(
@@ -144,6 +137,6 @@ def refuse_idle_options(precision: Precision, reduction: Reduction) -> None:
         or any(value is not None for value in reduction.limits.values())
     ):
         raise InputError(
-            "--verify, --auto-exclude, --fp32-attention and the --limit options are for "
-            "--precision fp16 and int8. Leave them out."
+            "--verify, --auto-exclude and --fp32-attention are for --precision fp16 and int8, and "
+            "the --limit options for these and for engines. Leave them out."
         )

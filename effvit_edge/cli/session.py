@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +11,6 @@ import click
 from effvit_edge.core.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
-    from effvit_edge.core.limits import Limits
-    from effvit_edge.engine import BuildReport, EngineOptions
-    from effvit_edge.engine.process import Progress
     from effvit_edge.runtime import Session
 
 
@@ -53,59 +47,6 @@ def open_model(
     return make_ready(session, path, warm_up=steps, self_test=self_test)
 
 
-def build_with_progress(
-    onnx: Path,
-    output: Path | None = None,
-    options: EngineOptions | None = None,
-    *,
-    rebuild: bool = False,
-    limits: Limits | None = None,
-) -> BuildReport:
-    """Find or build an engine, showing how it goes on standard error.
-
-    Args:
-        onnx: the file to build of.
-        output: ``NAME.plan``; by default a place in the cache.
-        options: of the builder.
-        rebuild: build although there is one.
-        limits: of the gate; by the card's precision by default.
-
-    Raises:
-        EdgeError: see ``engine.build_engine``.
-    """
-    from effvit_edge.engine import build_engine
-
-    with _progress(onnx.name) as progress:
-        report = build_engine(
-            onnx, output, options, rebuild=rebuild, limits=limits, progress=progress
-        )
-    for line in engine_lines(report) if report.built else _notes(report):
-        click.echo(line, err=True)
-    return report
-
-
-def engine_lines(report: BuildReport) -> list[str]:
-    """What was built and how close it is, for people."""
-    sidecar = report.sidecar
-    size = f"{sidecar.plan_bytes / 1e6:.1f} MB"
-    how = f"built in {sidecar.build_seconds:.0f} s"
-    if not report.built:
-        how = f"built of the same inputs on {sidecar.built_at}"
-    lines = [f"  engine {report.path}, {size}, {how}"]
-    gate = report.comparison
-    if gate is not None:
-        lines.append(
-            f"  gate   {gate.answers} answers against the parent's: max difference "
-            f"{gate.max_abs:.1e} (limit {report.limits.relative:.0%} of the largest logit), mean "
-            f"{gate.mean_abs:.1e}, cosine {gate.cosine:.6f}, same label {gate.top1_agreement:.0%}"
-        )
-    return [*lines, *_notes(report)]
-
-
-def _notes(report: BuildReport) -> list[str]:
-    return [f"  note   {note}" for note in report.notes]
-
-
 def _open(path: Path, provider: str, threads: int | None, rebuild: bool) -> Session:
     from effvit_edge.engine import open_engine
     from effvit_edge.runtime.kinds import is_plan
@@ -116,12 +57,12 @@ def _open(path: Path, provider: str, threads: int | None, rebuild: bool) -> Sess
         if provider not in ("auto", "tensorrt"):
             return _open_as_it_is(path, provider, threads)  # which refuses it
         if rebuild:
-            build_with_progress(_source_of(path), path, rebuild=True)
+            _build(_source_of(path), path, rebuild=True)
         return open_engine(path)
     if provider == "tensorrt" or rebuild:
         if provider not in ("auto", "tensorrt"):
             raise InputError(f"--rebuild is for TensorRT engines, and --provider is {provider}.")
-        return open_engine(build_with_progress(path, rebuild=rebuild).path)
+        return open_engine(_build(path, rebuild=rebuild))
     if provider == "auto" and find_spec("tensorrt") is not None:
         return _open_best(path, threads)
     return _open_as_it_is(path, provider, threads)
@@ -140,7 +81,7 @@ def _open_best(path: Path, threads: int | None) -> Session:
     try:
         plan = find_engine(path)
         if plan is None and find_spec("onnxruntime") is None:
-            plan = build_with_progress(path).path
+            plan = _build(path)
         if plan is not None:
             return open_engine(plan)
         tried = "no engine of this file is built, --provider tensorrt builds one"
@@ -173,30 +114,11 @@ def _source_of(plan: Path) -> Path:
     return onnx
 
 
-@contextmanager
-def _progress(name: str) -> Iterator[Progress]:
-    """A bar on a terminal, one line elsewhere; nothing for an engine that is found."""
-    if not sys.stderr.isatty():
-        yield _telling_once(f"Building an engine of {name} for this device")
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _build(onnx: Path, output: Path | None = None, *, rebuild: bool = False) -> Path:
+    """An engine of a file, found or built; what is new of it is told on standard error."""
+    from effvit_edge.cli.building import build_with_progress, engine_lines, note_lines
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"engine of {name}", total=100)
-        yield lambda phase, percent: bar.update(
-            task, completed=percent, description=f"engine of {name}: {phase}"
-        )
-
-
-def _telling_once(line: str) -> Progress:
-    told = False
-
-    def tell(phase: str, percent: int) -> None:
-        nonlocal told
-        if not told:
-            click.echo(line, err=True)
-        told = True
-
-    return tell
+    report = build_with_progress(onnx, output, rebuild=rebuild)
+    for line in engine_lines(report) if report.built else note_lines(report):
+        click.echo(line, err=True)
+    return report.path

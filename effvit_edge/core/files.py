@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import uuid
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from effvit_edge.core.errors import InputError
+from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 
 _CHUNK_BYTES = 1 << 20
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -36,6 +38,48 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_pair(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
+    """Two files that belong together, both or neither; see `atomic_path`.
+
+    The first gets its name first; whoever needs both sees after a crash that one is missing.
+
+    Raises:
+        EdgeError: the disk is full, or refuses in another way.
+        EnvironmentFault: the folder cannot be written.
+    """
+    try:
+        with atomic_path(beside) as second, atomic_path(path) as first:
+            yield first, second
+    except OSError as error:
+        kind = EnvironmentFault if error.errno in _REFUSALS else EdgeError
+        reason = (error.strerror or str(error)).lower()
+        raise kind(f"{path} could not be written: {reason}.") from error
+
+
+def why_not_writable(folder: Path) -> str:
+    """Why a file cannot be made in a folder, or in the one that it would be made in.
+
+    Found out by making a file, which is gone again: permissions alone do not tell.
+
+    Returns:
+        A reason; empty where it can.
+
+    Raises:
+        OSError: of another kind: it is no folder, or the disk is full.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    probe = there / f".writable-{uuid.uuid4().hex[:12]}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            return (error.strerror or "no permission").lower()
+        raise
+    return ""
 
 
 def _flush_to_disk(path: Path) -> None:

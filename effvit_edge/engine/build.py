@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from effvit_edge import __version__
 from effvit_edge.core.comparison import Comparison
-from effvit_edge.core.errors import EdgeError, InputError
-from effvit_edge.core.files import atomic_path, sha256_file
+from effvit_edge.core.errors import InputError
+from effvit_edge.core.files import atomic_pair, sha256_file
 from effvit_edge.core.limits import Limits, engine_limits
 from effvit_edge.engine.cache import (
     engines_folder,
@@ -25,7 +24,7 @@ from effvit_edge.engine.cache import (
     timings_path,
     user_folder,
 )
-from effvit_edge.engine.check import Checked, check_session, verify_path
+from effvit_edge.engine.check import Checked, check_session
 from effvit_edge.engine.open import open_engine
 from effvit_edge.engine.options import EngineOptions
 from effvit_edge.engine.power import power_mode
@@ -35,6 +34,7 @@ from effvit_edge.engine.target import Machine, Target, look_at_machine, look_at_
 from effvit_edge.runtime.base import Session
 from effvit_edge.runtime.kinds import PLAN_SUFFIXES
 from effvit_edge.runtime.sidecar import PlanSidecar, read_sidecar, sidecar_path
+from effvit_edge.runtime.verify import verify_path
 
 OpenPlan = Callable[[Path, PlanSidecar], Session]
 
@@ -47,11 +47,16 @@ class BuildReport:
     sidecar: PlanSidecar
     built: bool
     """False for one that was found."""
-    comparison: Comparison | None
-    """With the parent, also of one that was found; None where it could not be checked."""
+    checked: Checked | None
+    """Its answers, also of one that was found; None where they could not be compared."""
     limits: Limits
     notes: tuple[str, ...]
     """What is otherwise than asked for, in sentences."""
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The answers against those in float32."""
+        return None if self.checked is None else self.checked.comparison
 
 
 def build_engine(
@@ -104,8 +109,8 @@ def build_engine(
         found = None if sidecar.gate is None else Checked.from_json(sidecar.gate)
         # what breaks the limits is built anew, and held to them
         if not found.faults(limits, source.card) if found else reason:
-            return _report(path, sidecar, found, limits, notes, built=False)
-    with _two_files(path) as (plan, sidecar_file):
+            return BuildReport(path, sidecar, False, found, limits, tuple(notes))
+    with atomic_pair(path, sidecar_path(path)) as (plan, sidecar_file):
         sidecar = _build(target, plan, progress, work)
         checked = None
         if not reason:
@@ -113,7 +118,7 @@ def build_engine(
                 checked = check_session(session, verify_path(onnx), limits, path.name)
             sidecar = dataclasses.replace(sidecar, gate=checked.to_json())
         sidecar_file.write_text(sidecar.to_json(), encoding="utf-8")
-    return _report(path, sidecar, checked, limits, notes, built=True)
+    return BuildReport(path, sidecar, True, checked, limits, tuple(notes))
 
 
 def find_engine(onnx: Path, options: EngineOptions | None = None) -> Path | None:
@@ -140,19 +145,6 @@ def check_plan_name(output: Path) -> None:
         raise InputError(f"An engine must be named like model.plan, got {output}.")
 
 
-def _report(
-    path: Path,
-    sidecar: PlanSidecar,
-    checked: Checked | None,
-    limits: Limits,
-    notes: list[str],
-    *,
-    built: bool,
-) -> BuildReport:
-    comparison = None if checked is None else checked.comparison
-    return BuildReport(path, sidecar, built, comparison, limits, tuple(notes))
-
-
 def _provide(path: Path, target: Target) -> bool:
     """See to it that an engine of the same inputs lies at the path, if there is one anywhere."""
     if is_built(path, target):
@@ -160,7 +152,7 @@ def _provide(path: Path, target: Target) -> bool:
     found = find_built(target, [path.parent, engines_folder(), user_folder()])
     if found is None:
         return False
-    with _two_files(path) as (plan, sidecar):
+    with atomic_pair(path, sidecar_path(path)) as (plan, sidecar):
         shutil.copyfile(found, plan)
         shutil.copyfile(sidecar_path(found), sidecar)
     return True
@@ -219,18 +211,3 @@ def _why_unchecked(target: Target) -> str:
 
 def _open(plan: Path, sidecar: PlanSidecar) -> Session:
     return open_engine(plan, sidecar=sidecar)
-
-
-@contextlib.contextmanager
-def _two_files(path: Path) -> Iterator[tuple[Path, Path]]:
-    """A plan and its sidecar, both or neither; a crash between the two names is seen on opening.
-
-    Raises:
-        EdgeError: the disk is full, or refuses in another way.
-    """
-    try:
-        with atomic_path(sidecar_path(path)) as sidecar, atomic_path(path) as plan:
-            yield plan, sidecar
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise EdgeError(f"The engine {path} could not be written: {reason}.") from error

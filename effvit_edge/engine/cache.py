@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from effvit_edge.core.errors import EdgeError
+from effvit_edge.core.files import why_not_writable
 from effvit_edge.engine.target import Target
 from effvit_edge.runtime.sidecar import PlanSidecar, read_plan, read_sidecar
 
 _VARIABLE = "EFFVIT_ENGINES"
 _HERE = Path("engines")
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def engines_folder() -> Path:
@@ -39,7 +38,7 @@ def place_for(wanted: Path) -> tuple[Path, str]:
     Raises:
         OSError: of another kind, such as a disk that is full.
     """
-    reason = _refusal(wanted.parent)
+    reason = why_not_writable(wanted.parent)
     if not reason:
         return wanted, ""
     instead = user_folder() / wanted.name
@@ -74,7 +73,7 @@ def timings_path(target: Target) -> Path | None:
     words = f"{device.name} {device.compute_capability} {target.machine.tensorrt}"
     name = "".join(c if c.isalnum() or c == "." else "_" for c in words)
     folder = engines_folder()
-    return (user_folder() if _refusal(folder) else folder) / f"timing-{name}.cache"
+    return (user_folder() if why_not_writable(folder) else folder) / f"timing-{name}.cache"
 
 
 def _candidates(folder: Path, key: str) -> Iterator[Path]:
@@ -91,17 +90,3 @@ def _is_whole(path: Path, key: str) -> bool:
     except (EdgeError, OSError):
         return False  # built again, which replaces it
     return True
-
-
-def _refusal(folder: Path) -> str:
-    """Why a folder cannot be written; empty when it can. It is made when missing."""
-    probe = folder / f".writable-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        if error.errno in _READ_ONLY:
-            return (error.strerror or "no permission").lower()
-        raise
-    return ""

@@ -9,16 +9,16 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from effvit_edge.core.card import ModelCard
-from effvit_edge.core.comparison import Comparison, Logits, compare
-from effvit_edge.core.errors import GateFailure, InputError
+from effvit_edge.core.comparison import Comparison, compare
+from effvit_edge.core.errors import GateFailure
 from effvit_edge.core.limits import Limits
 from effvit_edge.core.strict_json import JSON, as_integer, as_number, check_keys
 from effvit_edge.runtime.base import Session
+from effvit_edge.runtime.verify import read_verify, session_answers
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,6 @@ class Checked:
         return cls(comparison, as_number(found["largest"], "largest"))
 
 
-def verify_path(onnx: Path) -> Path:
-    """``NAME.verify.npz`` of ``NAME.onnx``."""
-    return onnx.with_name(f"{onnx.stem}.verify.npz")
-
-
 def check_session(session: Session, verify: Path, limits: Limits, what: str) -> Checked:
     """Run the clips through a session and compare.
 
@@ -79,8 +74,8 @@ def check_session(session: Session, verify: Path, limits: Limits, what: str) -> 
         InputError: the file of clips cannot be read, or is of another model.
         GateFailure: the answers differ by more than the limits, or are not numbers.
     """
-    clips, parent = _read(verify, session.card)
-    child = np.stack([_answers(session, clip) for clip in clips])
+    clips, parent = read_verify(verify, session.card)
+    child = np.stack([session_answers(session, clip) for clip in clips])
     comparison = compare(parent, child, session.card.label_groups)
     checked = Checked(comparison, float(np.abs(parent).max()))
     if faults := checked.faults(limits, session.card):
@@ -90,37 +85,3 @@ def check_session(session: Session, verify: Path, limits: Limits, what: str) -> 
             "file is the way out, and the --limit options let more through."
         )
     return checked
-
-
-def _read(verify: Path, card: ModelCard) -> tuple[np.ndarray, Logits]:
-    try:
-        with np.load(verify, allow_pickle=False) as file:
-            clips, logits = file["clips"], file["logits"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{verify} cannot be read as clips and answers: {error}. Export the ONNX file again, "
-            "which writes it."
-        ) from error
-    spec = card.preprocess
-    picture = (spec.height, spec.width, 3)
-    answers = (len(clips), *clips.shape[1:2], card.num_classes)
-    if card.mode == "clip":
-        answers = (len(clips), card.num_classes)
-    if clips.shape[2:] != picture or clips.dtype != np.uint8 or logits.shape != answers:
-        raise InputError(
-            f"{verify} is of another model: clips {clips.shape} {clips.dtype}, answers "
-            f"{logits.shape}, expected {answers}. Export the ONNX file again, which writes it."
-        )
-    return clips, logits
-
-
-def _answers(session: Session, clip: np.ndarray) -> Logits:
-    """``(T, classes)`` of a stream from its start, ``(classes,)`` of a clip."""
-    if session.card.mode == "clip":
-        return session.run(clip)
-    state = session.init_state()
-    answers = []
-    for frame in clip:
-        logits, state = session.step(frame, state)
-        answers.append(logits)
-    return np.stack(answers)

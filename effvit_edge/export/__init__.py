@@ -12,20 +12,30 @@ from effvit_edge.core.comparison import Comparison
 from effvit_edge.core.limits import FP32_LIMIT
 
 if TYPE_CHECKING:
-    from effvit_edge.export.onnx import ExportReport, build_onnx, export_onnx
+    from effvit_edge.export.onnx import (
+        Exported,
+        ExportReport,
+        build_onnx,
+        export_graph,
+        export_onnx,
+    )
     from effvit_edge.export.presets import random_preset
 
 __all__ = [
     "FP32_LIMIT",
     "Comparison",
     "ExportReport",
+    "Exported",
     "build_onnx",
+    "export_graph",
     "export_onnx",
     "random_preset",
 ]
 _HOMES = {
     "ExportReport": "onnx",
+    "Exported": "onnx",
     "build_onnx": "onnx",
+    "export_graph": "onnx",
     "export_onnx": "onnx",
     "random_preset": "presets",
 }

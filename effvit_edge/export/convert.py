@@ -17,7 +17,7 @@ import onnx
 from effvit_edge import __version__
 from effvit_edge.core.card import ModelCard, Precision
 from effvit_edge.core.errors import GateFailure, InputError
-from effvit_edge.core.files import atomic_path
+from effvit_edge.core.files import atomic_pair
 from effvit_edge.core.optional import require
 from effvit_edge.core.strict_json import JSON
 from effvit_edge.export.attention_body import with_bodies, without_bodies
@@ -33,6 +33,7 @@ from effvit_edge.export.precision.rounded import emulate_half
 from effvit_edge.export.rules import broken_rules
 from effvit_edge.export.runner import batch_of, onnx_logits
 from effvit_edge.export.samples import Clips, render_samples
+from effvit_edge.runtime.verify import verify_path
 
 Reduced = Literal["fp16", "int8"]
 REDUCED: tuple[Reduced, ...] = get_args(Reduced)
@@ -49,8 +50,8 @@ class Parent:
     model: onnx.ModelProto
     """Attention operators have their bodies, whether the file has them or not."""
     card: ModelCard
-    sha256: str
-    """Of its bytes."""
+    sha256: str | None
+    """Of the file that a child names as its parent; of a graph in memory its own parent's."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def as_parent(model: onnx.ModelProto, where: str, data: bytes | None = None) -> 
     Args:
         model: the graph.
         where: names it in messages.
-        data: its bytes, if it was read from a file.
+        data: its bytes, if it was read from a file. A graph that never was one is no artifact, so
+            a child of it names what it was made from.
 
     Raises:
         InputError: it has no card, breaks the rules of exported graphs, or is converted already.
@@ -123,8 +125,8 @@ def as_parent(model: onnx.ModelProto, where: str, data: bytes | None = None) -> 
             f"{where} was not written by this version: {'; '.join(broken)}. "
             "Export the checkpoint again with: effvit-edge export."
         )
-    digest = hashlib.sha256(model.SerializeToString() if data is None else data)
-    return Parent(runnable, card, digest.hexdigest())
+    sha256 = card.parent_sha256 if data is None else hashlib.sha256(data).hexdigest()
+    return Parent(runnable, card, sha256)
 
 
 def convert(
@@ -157,49 +159,68 @@ def convert(
     Raises:
         GateFailure: the child's answers differ too much, or it gets too much wrong.
     """
+    card = parent.card
     recipe = _Recipe(parent.model, precision, attention, calibration)
-    card, batch = parent.card, batch_of(parent.model)
     shown = rendered_footage(card) if footage is None else footage
     gate = Gate(parent.model, card, shown, limits, follow=follow)
-    excluded: list[str] = []
-    if auto_exclude:
-        excluded, child, verdict = find_exclusions(gate, recipe.make, recipe.candidates)
-    else:
-        child = recipe.make(())
-        verdict = gate.judge(child)
-    if not verdict.passed:
-        raise gate.fail(child, verdict, path.name)
+    child = _find_child(gate, recipe, auto_exclude, path.name)
     accuracy = None
     if measure is not None:
-        accuracy = _measured(parent, child, path, measure, limits)
-    child_card = _child_card(parent, recipe, excluded, verdict, accuracy)
-    write_card(child, child_card)
-    # for those who read the file without the onnx package
-    child = onnx.shape_inference.infer_shapes(child, strict_mode=True, data_prop=True)
-    verify_path = path.with_name(f"{path.stem}.verify.npz")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(child.SerializeToString())
-        clips = render_samples(card, _sample_frames(card))
-        onnx_logits(temporary, clips[:, : card.num_frames], batch=batch)  # it does run
-        logits = onnx_logits(parent.model, clips, batch=batch)
-        with atomic_path(verify_path) as samples:
-            np.savez_compressed(samples, clips=clips, logits=logits)
-        if child.functions:
-            temporary.write_bytes(without_bodies(child).SerializeToString())
-        size = temporary.stat().st_size
+        accuracy = _measured(parent, child.model, path, measure, limits)
+    graph = _with_card(child.model, _child_card(parent, recipe, child, accuracy))
+    size = _write(path, graph, parent)
     return Conversion(
         path,
-        verify_path,
-        child_card,
+        verify_path(path),
+        read_card(graph, path.name),
         size,
-        len(child.graph.node),
-        verdict,
+        len(graph.graph.node),
+        child.verdict,
         limits,
-        tuple(excluded),
-        recipe.quantised(excluded),
+        child.excluded,
+        recipe.quantised(child.excluded),
         accuracy,
-        card.mode == "stream" and batch is None and not child.functions,
+        card.mode == "stream" and batch_of(graph) is None and not graph.functions,
     )
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A graph of less precision that its gate lets through."""
+
+    model: onnx.ModelProto
+    excluded: tuple[str, ...]
+    verdict: Verdict
+
+
+def _find_child(gate: Gate, recipe: _Recipe, auto_exclude: bool, name: str) -> _Child:
+    if auto_exclude:
+        excluded, model, verdict = find_exclusions(gate, recipe.make, recipe.candidates)
+    else:
+        excluded, model = [], recipe.make(())
+        verdict = gate.judge(model)
+    if not verdict.passed:
+        raise gate.fail(model, verdict, name)
+    return _Child(model, tuple(excluded), verdict)
+
+
+def _with_card(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+    write_card(model, card)
+    # for those who read the file without the onnx package
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+
+def _write(path: Path, graph: onnx.ModelProto, parent: Parent) -> int:
+    """Both files, after seeing that the graph runs; the bytes of the first."""
+    card, batch = parent.card, batch_of(parent.model)
+    clips = render_samples(card, _sample_frames(card))
+    onnx_logits(graph, clips[:, : card.num_frames], batch=batch)
+    logits = onnx_logits(parent.model, clips, batch=batch)
+    content = (without_bodies(graph) if graph.functions else graph).SerializeToString()
+    with atomic_pair(path, verify_path(path)) as (file, samples):
+        file.write_bytes(content)
+        np.savez_compressed(samples, clips=clips, logits=logits)
+    return len(content)
 
 
 class _Recipe:
@@ -279,15 +300,11 @@ def _scratch(path: Path, model: onnx.ModelProto) -> Iterator[Path]:
 
 
 def _child_card(
-    parent: Parent,
-    recipe: _Recipe,
-    excluded: Collection[str],
-    verdict: Verdict,
-    accuracy: Accuracy | None,
+    parent: Parent, recipe: _Recipe, child: _Child, accuracy: Accuracy | None
 ) -> ModelCard:
     done: dict[str, Any] = {
-        **recipe.describe(excluded),
-        "gate": as_record(verdict),
+        **recipe.describe(child.excluded),
+        "gate": as_record(child.verdict),
         "accuracy": None if accuracy is None else dataclasses.asdict(accuracy),
         "made_by": {
             "effvit_edge": __version__,

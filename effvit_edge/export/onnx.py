@@ -20,9 +20,9 @@ from torch import Tensor
 
 from effvit_edge import __version__
 from effvit_edge.core.card import Mode, ModelCard
-from effvit_edge.core.comparison import Comparison, compare
+from effvit_edge.core.comparison import Comparison, Logits, compare
 from effvit_edge.core.errors import InputError
-from effvit_edge.core.files import atomic_path
+from effvit_edge.core.files import atomic_pair
 from effvit_edge.core.limits import FP32_LIMIT
 from effvit_edge.export.attention_body import Attention, with_bodies, without_bodies
 from effvit_edge.export.attention_op import use_operator
@@ -30,13 +30,27 @@ from effvit_edge.export.graphs import ClipGraph, StreamGraph
 from effvit_edge.export.output import check_output
 from effvit_edge.export.rules import IR_VERSION, OPSET, check_rules
 from effvit_edge.export.runner import onnx_logits
-from effvit_edge.export.samples import render_samples
+from effvit_edge.export.samples import Clips, render_samples
 from effvit_edge.export.verify import check_gate, parent_logits
 from effvit_edge.nn import EfficientViT, EfficientViT3d, State, fuse_for_inference
 from effvit_edge.runtime.graph import CARD_KEY, NEXT_PREFIX
+from effvit_edge.runtime.verify import verify_path
 
 _NO_LIMIT = 1 << 40  # bytes of a constant that folding may read and write
 _IMAGE_SAMPLE_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A graph that answers as its network does."""
+
+    model: onnx.ModelProto
+    """With its card; attention operators have their bodies."""
+    clips: Clips
+    """What both were shown."""
+    logits: Logits
+    """The network's answers."""
+    comparison: Comparison
 
 
 @dataclass(frozen=True)
@@ -81,30 +95,53 @@ def export_onnx(
         EdgeError: the exporter left something in the graph that it must not hold.
     """
     check_output(path)
-    model = model.eval()
-    with atomic_path(path) as temporary:
-        exported = build_onnx(model, card, mode=mode, batch=batch, attention=attention)
-        temporary.write_bytes(exported.SerializeToString())
-        clips = render_samples(card, _sample_frames(model, mode))
-        parent = parent_logits(model, card.preprocess, clips, stream=mode == "stream")
-        child = onnx_logits(temporary, clips, batch=batch)
-        comparison = compare(parent, child, card.label_groups)
-        check_gate(comparison, limit, path.name)
-        if attention == "plugin":
-            temporary.write_bytes(without_bodies(exported).SerializeToString())
-        verify_path = path.with_name(f"{path.stem}.verify.npz")
-        with atomic_path(verify_path) as samples:
-            np.savez_compressed(samples, clips=clips, logits=parent)
-        size = temporary.stat().st_size
-    return ExportReport(
-        path,
-        verify_path,
-        card_of(exported),
-        size,
-        len(exported.graph.node),
-        comparison,
-        mode == "stream" and batch is None and attention == "native",
+    exported = export_graph(
+        model, card, mode=mode, batch=batch, attention=attention, limit=limit, name=path.name
     )
+    graph = exported.model if attention == "native" else without_bodies(exported.model)
+    verify = verify_path(path)
+    with atomic_pair(path, verify) as (temporary, samples):
+        temporary.write_bytes(graph.SerializeToString())
+        np.savez_compressed(samples, clips=exported.clips, logits=exported.logits)
+        size = temporary.stat().st_size
+    runs = mode == "stream" and batch is None and attention == "native"
+    nodes = len(graph.graph.node)
+    return ExportReport(path, verify, card_of(graph), size, nodes, exported.comparison, runs)
+
+
+def export_graph(
+    model: EfficientViT,
+    card: ModelCard,
+    *,
+    mode: Mode,
+    batch: int | None = None,
+    attention: Attention = "native",
+    limit: float = FP32_LIMIT,
+    name: str = "The graph",
+) -> Exported:
+    """A graph in memory that was held to its network; see :func:`export_onnx`.
+
+    Args:
+        model: as trained.
+        card: of the checkpoint or preset.
+        mode: as in ``export_onnx``, like what follows.
+        batch: see there.
+        attention: see there; operators have their bodies.
+        limit: see there.
+        name: what a message calls the graph.
+
+    Raises:
+        InputError: the network cannot be exported in this mode.
+        GateFailure: ONNX Runtime's answers differ from torch's by more than ``limit``.
+        EdgeError: the exporter left something in the graph that it must not hold.
+    """
+    model = model.eval()
+    graph = build_onnx(model, card, mode=mode, batch=batch, attention=attention)
+    clips = render_samples(card, _sample_frames(model, mode))
+    parent = parent_logits(model, card.preprocess, clips, stream=mode == "stream")
+    comparison = compare(parent, onnx_logits(graph, clips, batch=batch), card.label_groups)
+    check_gate(comparison, limit, name)
+    return Exported(graph, clips, parent, comparison)
 
 
 def build_onnx(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def test_a_preset_is_loudly_random(tmp_path: Path, capsys: Capture) -> None:
     ("arguments", "said"),
     [
         (["efficientvit3d_b9"], "Did you mean the preset efficientvit3d_b"),
-        (["nothing_like_it"], "neither a checkpoint folder nor a preset"),
+        (["nothing_like_it"], "neither a checkpoint folder, nor an ONNX file, nor a preset"),
         ([IMAGE, "--mode", "clip"], "--mode stream"),
         ([IMAGE, "--num-frames", "4"], "leave out --num-frames"),
     ],
@@ -95,11 +94,9 @@ def test_a_wrong_output_is_refused_before_anything_is_said(
 
 
 def test_an_exported_file_is_not_exported_again(tmp_path: Path, capsys: Capture) -> None:
-    graph = tmp_path / "m.onnx"
-    graph.write_bytes(b"a graph")
-    assert main(["export", str(graph), "-o", str(tmp_path / "n.onnx")]) == 2
+    assert main(["export", str(DEMO), "-o", str(tmp_path / "n.onnx")]) == 2
     error = capsys.readouterr().err
-    assert "is exported already" in error and "checkpoint folder" in error
+    assert "is exported already, in fp32" in error and "checkpoint folder" in error
 
 
 def test_a_centred_checkpoint_does_not_stream(tmp_path: Path, capsys: Capture) -> None:
@@ -193,21 +190,3 @@ def test_without_torch_it_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["export", IMAGE, "-o", str(tmp_path / "m.onnx")]) == 3
     assert "pip install -e '.[export]'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("artifact", ["efficientvit_b0", "run"])
-def test_an_engine_is_built_of_an_onnx_file_only(
-    artifact: str, tmp_path: Path, capsys: Capture
-) -> None:
-    plan = tmp_path / "m.plan"
-    assert main(["export", artifact, "--format", "engine", "-o", str(plan)]) == 2
-    assert "to ONNX first" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is here")
-def test_an_engine_needs_tensorrt(tmp_path: Path, capsys: Capture) -> None:
-    plan = tmp_path / "m.plan"
-    assert main(["export", str(DEMO), "--format", "engine", "-o", str(plan)]) == 3
-    assert "TensorRT" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())

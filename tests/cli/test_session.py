@@ -12,13 +12,15 @@ import pytest
 
 from effvit_edge import engine
 from effvit_edge.cli import session as cli_session
+from effvit_edge.cli.building import build_with_progress, engine_lines
 from effvit_edge.cli.main import main
-from effvit_edge.cli.session import build_with_progress, engine_lines, open_model
+from effvit_edge.cli.session import open_model
 from effvit_edge.core.comparison import Comparison
 from effvit_edge.core.errors import EnvironmentFault, InputError
 from effvit_edge.core.files import sha256_file
 from effvit_edge.core.limits import LIMITS
 from effvit_edge.engine import BuildReport
+from effvit_edge.engine.check import Checked
 from effvit_edge.runtime.sidecar import sidecar_path
 from tests.engines import make_sidecar, open_fake, write_engine
 from tests.tiny_models import SIDE, tiny_card, write_model
@@ -44,7 +46,9 @@ class Engines:
         comparison = Comparison(1e-3, 1e-4, 0.99999, 1.0, 8)
         sidecar = make_sidecar(self.plan.read_bytes())
         sidecar_path(self.plan).write_text(sidecar.to_json())
-        return BuildReport(self.plan, sidecar, True, comparison, LIMITS["fp32"], ("A note.",))
+        return BuildReport(
+            self.plan, sidecar, True, Checked(comparison, 10.0), LIMITS["fp32"], ("A note.",)
+        )
 
     def open(self, path: Path) -> Any:
         self.opened.append(path)
@@ -80,7 +84,7 @@ def test_tensorrt_builds_an_engine_of_an_onnx_file_first(
     assert out == ""
     assert err.splitlines()[0] == "Building an engine of m.onnx for this device"
     assert "built in 2 s" in err
-    assert "same label 100%" in err
+    assert "same label 100.0%" in err
     assert "A note." in err
 
 

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
-from effvit_edge.core.strict_json import as_number, as_text, check_keys, parse_object
+from effvit_edge.core.strict_json import (
+    as_integer,
+    as_number,
+    as_text,
+    check_keys,
+    parse_object,
+)
 from effvit_edge.engine.target import Machine
 
 
@@ -23,8 +29,20 @@ class Measured:
 
     network: str
     """Which one, for people."""
+    onnx_sha256: str
+    """Of its graph of plain operators."""
+    device: str
+    tensorrt: str
+    answers: int
+    """How many each engine gave."""
     native_ms: float
+    """Median of an answer, with the copies to the device and back; so is the next."""
     plugin_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """The plugin's time as a part of the other's."""
+        return self.plugin_ms / self.native_ms
 
     @property
     def faster(self) -> bool:
@@ -60,14 +78,18 @@ def read_measured(path: Path) -> Measured | None:
         found = parse_object(path.read_text(encoding="utf-8"))
         check_keys(found, [field.name for field in dataclasses.fields(Measured)], "it")
         return Measured(
-            as_text(found["network"], "network"),
-            as_number(found["native_ms"], "native_ms"),
-            as_number(found["plugin_ms"], "plugin_ms"),
+            network=as_text(found["network"], "network"),
+            onnx_sha256=as_text(found["onnx_sha256"], "onnx_sha256"),
+            device=as_text(found["device"], "device"),
+            tensorrt=as_text(found["tensorrt"], "tensorrt"),
+            answers=as_integer(found["answers"], "answers"),
+            native_ms=as_number(found["native_ms"], "native_ms"),
+            plugin_ms=as_number(found["plugin_ms"], "plugin_ms"),
         )
     except (InputError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} is no record of a measurement: {str(error).rstrip('.')}. Remove it, and "
-            "measure again."
+            "measure again: effvit-edge export CHECKPOINT --attention measure."
         ) from error
 
 

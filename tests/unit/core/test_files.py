@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from effvit_edge.core.errors import InputError
-from effvit_edge.core.files import atomic_path, sha256_file
+from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
+from effvit_edge.core.files import atomic_pair, atomic_path, sha256_file, why_not_writable
 
 
 def test_the_final_name_appears_only_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -59,3 +62,47 @@ def test_the_hash_is_that_of_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(content)
     assert sha256_file(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_two_files_get_their_names_or_neither_does(tmp_path: Path) -> None:
+    model, clips = tmp_path / "m.onnx", tmp_path / "m.npz"
+    with atomic_pair(model, clips) as (first, second):
+        first.write_text("model")
+        second.write_text("clips")
+    assert (model.read_text(), clips.read_text()) == ("model", "clips")
+    with pytest.raises(KeyboardInterrupt), atomic_pair(model, clips) as (first, second):
+        first.write_text("another")
+        raise KeyboardInterrupt
+    assert (model.read_text(), clips.read_text()) == ("model", "clips")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.npz", "m.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(errno.ENOSPC, EdgeError), (errno.EROFS, EnvironmentFault), (errno.EACCES, EnvironmentFault)],
+)
+def test_a_disk_that_refuses_is_told(tmp_path: Path, code: int, kind: type[EdgeError]) -> None:
+    with (
+        pytest.raises(kind, match=rf"m\.onnx could not be written: {os.strerror(code).lower()}\."),
+        atomic_pair(tmp_path / "m.onnx", tmp_path / "m.npz") as (first, _),
+    ):
+        first.write_text("half")
+        raise OSError(code, os.strerror(code))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    assert why_not_writable(tmp_path / "new" / "deep") == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder_and_that_is_another_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        why_not_writable(tmp_path / "file" / "deep")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /sys")
+def test_a_folder_that_nobody_can_write_is_found() -> None:
+    """Not by its permissions, which the superuser passes."""
+    assert why_not_writable(Path("/sys/kernel")) in ("permission denied", "read-only file system")

@@ -67,6 +67,8 @@ def write_samples(path: Path, mode: Mode = "stream", factor: float = 1.0) -> Non
     """``m.verify.npz`` as the export writes it; ``factor`` makes its answers wrong."""
     clips = np.random.default_rng(0).integers(0, 256, (2, WINDOW, SIDE, SIDE, 3), np.uint8)
     answers = []
+    verify = path.with_name(f"{path.stem}.verify.npz")
+    verify.unlink(missing_ok=True)  # of the model that had the name before
     with open_session(path, "cpu") as session:
         for clip in clips:
             if mode == "clip":
@@ -78,7 +80,7 @@ def write_samples(path: Path, mode: Mode = "stream", factor: float = 1.0) -> Non
                 frames.append(logits)
             answers.append(np.stack(frames))
     logits = factor * np.stack(answers)
-    np.savez(path.with_name(f"{path.stem}.verify.npz"), clips=clips, logits=logits)
+    np.savez(verify, clips=clips, logits=logits)
 
 
 @pytest.fixture
@@ -247,6 +249,7 @@ def test_where_nothing_can_be_written_the_users_folder_is_taken(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     locked = tmp_path / "locked"
+    locked.mkdir()
     touch = Path.touch
 
     def refuse(path: Path, *arguments: Any, **options: Any) -> None:

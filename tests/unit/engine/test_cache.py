@@ -27,10 +27,10 @@ def test_engines_lie_where_they_are_named_or_here_or_with_the_user(
     assert user_folder() == tmp_path / ".cache" / "effvit-edge" / "engines"
 
 
-def test_a_folder_is_made_and_left_without_a_trace(tmp_path: Path) -> None:
+def test_looking_whether_a_folder_can_be_written_leaves_no_trace(tmp_path: Path) -> None:
     wanted = tmp_path / "new" / "m.plan"
     assert place_for(wanted) == (wanted, "")
-    assert list((tmp_path / "new").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file_is_no_reason_to_write_elsewhere(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""Building an engine while showing how it goes, and telling of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from effvit_edge.cli.export_text import Account, gate_parts, prose, row
+from effvit_edge.runtime.trt_library import product
+
+if TYPE_CHECKING:
+    from effvit_edge.core.limits import Limits
+    from effvit_edge.engine import BuildReport, EngineOptions
+    from effvit_edge.engine.process import Progress
+    from effvit_edge.engine.target import Machine
+
+
+def build_with_progress(
+    onnx: Path,
+    output: Path | None = None,
+    options: EngineOptions | None = None,
+    *,
+    rebuild: bool = False,
+    limits: Limits | None = None,
+    machine: Machine | None = None,
+) -> BuildReport:
+    """Find or build an engine, showing how it goes on standard error.
+
+    Args:
+        onnx: the file to build of.
+        output: ``NAME.plan``; by default a place in the cache.
+        options: of the builder.
+        rebuild: build although there is one.
+        limits: of the gate; by the card's precision by default.
+        machine: this one, if it was looked at already.
+
+    Raises:
+        EdgeError: see ``engine.build_engine``.
+    """
+    from effvit_edge.engine import build_engine
+
+    with _progress(onnx.name) as progress:
+        return build_engine(
+            onnx,
+            output,
+            options,
+            rebuild=rebuild,
+            limits=limits,
+            progress=progress,
+            look=None if machine is None else lambda: machine,
+        )
+
+
+def engine_lines(report: BuildReport) -> list[str]:
+    """What was built and how close it is, for people."""
+    sidecar = report.sidecar
+    size = f"{sidecar.plan_bytes / 1e6:.1f} MB"
+    how = f"built in {sidecar.build_seconds:.0f} s"
+    if not report.built:
+        how = f"built of the same inputs on {sidecar.built_at}"
+    lines = row("engine", f"{report.path}, {size}, {how}")
+    checked = report.checked
+    if checked is not None:
+        gate = checked.comparison
+        against = f"{gate.answers} answers on the clips beside the ONNX file, against float32:"
+        lines += row("gate", against, *gate_parts(gate, checked.relative, report.limits))
+    return [*lines, *note_lines(report)]
+
+
+def note_lines(report: BuildReport) -> list[str]:
+    """What is otherwise than asked for."""
+    return [line for note in report.notes for line in prose("note", note)]
+
+
+def engine_account(report: BuildReport) -> Account:
+    """Of a step that ends with an engine."""
+    sidecar, checked = report.sidecar, report.checked
+    device = sidecar.device
+    where = "any device that it supports" if device is None else device.name
+    figures = None
+    if checked is not None:
+        limits = dataclasses.asdict(report.limits)
+        compared = dataclasses.asdict(checked.comparison)
+        figures = {**compared, "relative": checked.relative, "limits": limits}
+    record = {
+        "path": str(report.path),
+        "built": report.built,
+        "bytes": sidecar.plan_bytes,
+        "build_seconds": sidecar.build_seconds,
+        "tensorrt": sidecar.tensorrt,
+        "device": None if device is None else dataclasses.asdict(device),
+        "notes": list(report.notes),
+        "gate": figures,
+        "card": dataclasses.asdict(sidecar.card),
+    }
+    title = f"Engine for {where}, {product(sidecar.flavour)} {sidecar.tensorrt}"
+    return Account(title, engine_lines(report), record)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Progress]:
+    """A bar on a terminal, one line elsewhere; nothing for an engine that is found."""
+    if not sys.stderr.isatty():
+        yield _telling_once(f"Building an engine of {name} for this device")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"engine of {name}", total=100)
+        yield lambda phase, percent: bar.update(
+            task, completed=percent, description=f"engine of {name}: {phase}"
+        )
+
+
+def _telling_once(line: str) -> Progress:
+    told = False
+
+    def tell(phase: str, percent: int) -> None:
+        nonlocal told
+        if not told:
+            click.echo(line, err=True)
+        told = True
+
+    return tell

@@ -1,0 +1,266 @@
+"""``export --format engine``: over which steps, what is kept, and what each is held to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+
+from effvit_edge.cli.main import main
+from effvit_edge.core.card import ModelCard
+from effvit_edge.core.files import sha256_file
+from effvit_edge.core.onnx_header import read_onnx_header
+from effvit_edge.engine.cache import engines_folder
+from effvit_edge.runtime.graph import CARD_KEY
+from effvit_edge.runtime.sidecar import read_sidecar
+from effvit_edge.train.checkpoint import save_model
+from tests.cli.devices import Device, pretend_device
+from tests.tiny_models import tiny_card, write_model
+from tests.unit.engine.test_build import write_samples
+from tests.unit.export.networks import IMAGE, make_model
+
+Capture = pytest.CaptureFixture[str]
+DEMO = Path(__file__).resolve().parents[2] / "models" / "demo.onnx"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint's folder."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    model, card = make_model(IMAGE)
+    save_model(folder, model, card)
+    return folder
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
+    return pretend_device(monkeypatch, tmp_path / "device")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def engine(artifact: Path | str, output: Path, *options: str) -> int:
+    return main(["export", str(artifact), "--format", "engine", "-o", str(output), *options])
+
+
+def card_of(path: Path) -> ModelCard:
+    return ModelCard.from_json(read_onnx_header(path).metadata[CARD_KEY], source=str(path))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_checkpoint_becomes_an_engine_with_its_graph_beside_it(
+    run: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    plan = out / "m.plan"
+    assert engine(run, plan) == 0
+    said = capsys.readouterr().out
+    assert names(out) == ["m.onnx", "m.plan", "m.plan.json", "m.verify.npz"]
+    assert read_sidecar(plan).card.parent_sha256 == sha256_file(out / "m.onnx")
+    assert card_of(out / "m.onnx").parent_sha256 == sha256_file(run / "model.safetensors")
+    rows = [
+        line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2] != " "
+    ]
+    assert rows == ["graph", "gate", "wrote", "engine", "gate"]
+    assert "Engine for Orin, TensorRT 10.3.0" in said
+    assert said.splitlines()[-1] == f"Next: effvit-edge label VIDEO --model {plan}"
+    short = said.replace(str(out), "").replace(str(run), "").splitlines()
+    assert max(map(len, short)) <= 80
+
+    assert main(["inspect", str(plan), "--json"]) == 0
+    chain = json.loads(capsys.readouterr().out)["ancestors"]
+    assert [entry["path"] and Path(entry["path"]).name for entry in chain] == ["m.onnx", None]
+
+
+def test_torch_is_not_in_the_process_that_builds(
+    run: Path, device: Device, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """The stand-in tries to import it there, while it is loaded here."""
+    monkeypatch.setenv("STAND_IN", "torch")
+    assert "torch" in sys.modules
+    assert engine(run, out / "m.plan") == 1
+    assert "crashed with status 1" in capsys.readouterr().err
+    assert names(out) == ["m.onnx", "m.verify.npz"]  # the step before is whole
+
+
+def test_precision_is_reduced_between_the_two_arrows(
+    run: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    plan = out / "m.plan"
+    options = ["--precision", "fp16", "--limit-relative", "0.5", "--limit-agreement", "0", "--json"]
+    assert engine(run, plan, *options) == 0
+    report = json.loads(capsys.readouterr().out)
+    graph, network = report["made_from"], report["made_from"]["made_from"]
+    assert (report["path"], graph["path"]) == (str(plan), str(out / "m.onnx"))
+    assert network["gate"]["max_abs"] <= network["gate"]["limit_max_abs"] == 1e-4
+    for step in (graph, report):  # one option reaches both gates
+        assert step["gate"]["limits"]["relative"] == 0.5
+        assert step["gate"]["relative"] <= 0.5
+    assert card_of(out / "m.onnx").precision == read_sidecar(plan).card.precision == "fp16"
+    # the graph in float32 never was a file, so what it was made from is the parent
+    assert card_of(out / "m.onnx").parent_sha256 == sha256_file(run / "model.safetensors")
+    assert names(out) == ["m.onnx", "m.plan", "m.plan.json", "m.verify.npz"]
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    """A small ONNX file and its samples, in a folder of its own."""
+    (tmp_path / "graph").mkdir()
+    path = write_model(tmp_path / "graph" / "g.onnx", tiny_card("stream"))
+    write_samples(path)
+    return path
+
+
+def test_an_onnx_file_is_built_as_it_is(
+    graph: Path, device: Device, out: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("torch", "onnx"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert engine(graph, out / "m.plan", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["built"] and "made_from" not in report
+    assert names(out) == ["m.plan", "m.plan.json"]
+    assert engine(graph, out / "m.plan", "--json") == 0
+    assert not json.loads(capsys.readouterr().out)["built"]
+    assert engine(graph, out / "m.plan", "--json", "--rebuild") == 0
+    assert json.loads(capsys.readouterr().out)["built"]
+
+
+def reduced(graph: Path) -> Path:
+    """The same file, said to be in FP16."""
+    model = onnx.load(graph)
+    card = json.loads(model.metadata_props[0].value)
+    model.metadata_props[0].value = json.dumps({**card, "precision": "fp16"})
+    onnx.save(model, graph)
+    return graph
+
+
+def test_a_precision_that_the_file_has_is_not_reduced_again(
+    graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    for options in ([], ["--precision", "fp16"]):
+        assert engine(reduced(graph), out / "m.plan", *options) == 0
+    assert read_sidecar(out / "m.plan").card.precision == "fp16"
+    capsys.readouterr()
+    for asked in ("fp32", "int8"):
+        more = ["--calibrate", "motion"] if asked == "int8" else []
+        assert engine(graph, out / "n.plan", "--precision", asked, *more) == 2
+        assert f"is fp16 already, so {asked} cannot be made of it" in capsys.readouterr().err
+
+
+def test_an_engine_that_answers_otherwise_is_exit_4_and_has_no_name(
+    graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    device.factor = 1.2
+    assert engine(graph, out / "m.plan") == 4
+    error = capsys.readouterr().err
+    assert "of the largest logit (limit 1.00%)" in error and "Nothing was written" in error
+    assert names(out) == []
+    assert engine(graph, out / "m.plan", "--limit-relative", "0.3") == 0
+    assert "(limit 30.00%)" in capsys.readouterr().out
+
+
+def test_the_limit_of_labels_reaches_the_engine_if_it_is_given(
+    graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    device.factor = -1.0
+    wide = ["--limit-relative", "9", "--limit-cosine=-2"]
+    assert engine(graph, out / "m.plan", *wide) == 0
+    assert engine(graph, out / "n.plan", *wide, "--limit-agreement", "0.9") == 4
+    assert "(limit 90.0%)" in capsys.readouterr().err
+
+
+def test_another_onnx_file_beside_the_engine_is_not_replaced(
+    run: Path, graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    plan, kept = out / "m.plan", out / "m.onnx"
+    kept.write_bytes(graph.read_bytes())
+    assert engine(run, plan) == 2
+    assert "there is another one already" in capsys.readouterr().err
+    assert kept.read_bytes() == graph.read_bytes()
+    kept.write_bytes(b"no model")
+    assert engine(run, plan) == 2
+    kept.unlink()
+    assert engine(run, plan) == engine(run, plan) == 0  # its own earlier one is
+
+
+def test_the_file_that_is_converted_is_not_replaced(
+    graph: Path, device: Device, capsys: Capture
+) -> None:
+    before = graph.read_bytes()
+    assert engine(graph, graph.with_suffix(".plan"), "--precision", "fp16") == 2
+    assert "is the file that is converted" in capsys.readouterr().err
+    assert graph.read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [[], ["--precision", "fp16"], ["--attention", "measure"]])
+def test_without_tensorrt_nothing_is_begun(
+    options: list[str], run: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def load_model(folder: Path) -> Any:
+        raise AssertionError("weights were loaded before TensorRT was looked for")
+
+    monkeypatch.setattr("effvit_edge.train.checkpoint.load_model", load_model)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert engine(run, out / "m.plan", *options) == 3
+    assert "TensorRT itself comes with JetPack" in capsys.readouterr().err
+    assert names(out) == []
+
+
+@pytest.mark.parametrize("form", ["plugin", "measure"])
+def test_without_the_plugin_nothing_is_begun(
+    form: str,
+    run: Path,
+    device: Device,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.setenv("EFFVIT_ENGINES", str(out / "none"))
+    assert engine(run, out / "m.plan", "--attention", form) == 3
+    assert "the attention plugin must be built on this device: make plugin" in (
+        capsys.readouterr().err
+    )
+    assert names(out) == []
+
+
+def test_measuring_needs_one_stream_and_a_network(
+    run: Path, graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    assert engine(run, out / "m.plan", "--attention", "measure", "--batch", "2") == 2
+    assert "times one stream" in capsys.readouterr().err
+    assert engine(graph, out / "m.plan", "--attention", "measure") == 2
+    assert "keeps its mode, sizes and attention" in capsys.readouterr().err
+
+
+def test_rebuild_is_for_engines(graph: Path, out: Path, capsys: Capture) -> None:
+    arguments = ["export", str(graph), "--precision", "fp16", "--rebuild"]
+    assert main([*arguments, "-o", str(out / "m.onnx")]) == 2
+    assert "--rebuild is for --format engine" in capsys.readouterr().err
+
+
+def test_a_network_that_fails_its_first_gate_gets_no_further(
+    tmp_path: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    """Also where its graph would only be kept in memory."""
+    model, card = make_model(IMAGE)
+    with torch.no_grad():
+        model.head.classifier.bias.fill_(float("nan"))
+    save_model(tmp_path / "broken", model, card)
+    for options in ([], ["--precision", "fp16"]):
+        assert engine(tmp_path / "broken", out / "m.plan", *options) == 4
+        assert "differs from the network" in capsys.readouterr().err
+    assert names(out) == []
+    assert not engines_folder().exists()
