@@ -8,6 +8,9 @@ from importlib import resources
 _TYPES = {
     "index.html": "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
+    "sources.css": "text/css; charset=utf-8",
+    "panel.css": "text/css; charset=utf-8",
+    "history.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "feed.js": "text/javascript; charset=utf-8",
     "timeline.js": "text/javascript; charset=utf-8",
