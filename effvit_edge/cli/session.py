@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ def open_model(
     provider: str = "auto",
     threads: int | None = None,
     *,
+    device: int = 0,
     warm_up: int | None = None,
     self_test: bool = True,
     rebuild: bool = False,
@@ -33,6 +35,7 @@ def open_model(
         path: the ONNX file or the plan.
         provider: see ``runtime.open_session``; so are the following.
         threads: of the CPU.
+        device: of CUDA's, by its number.
         warm_up: how many answers to compute for nothing; a few by default.
         self_test: hold it to ``NAME.verify.npz`` beside ``path``.
         rebuild: build the engine anew; a plan's from the ONNX file beside it.
@@ -42,39 +45,55 @@ def open_model(
     """
     from effvit_edge.runtime.ready import WARM_UP, make_ready
 
-    session = _open(path, provider, threads, rebuild)
+    session = _open(path, provider, _Where(threads, device), rebuild)
     steps = WARM_UP if warm_up is None else warm_up
     return make_ready(session, path, warm_up=steps, self_test=self_test)
 
 
-def _open(path: Path, provider: str, threads: int | None, rebuild: bool) -> Session:
+@dataclass(frozen=True)
+class _Where:
+    """What a model runs on, whatever runs it."""
+
+    threads: int | None
+    device: int
+
+
+def _open(path: Path, provider: str, where: _Where, rebuild: bool) -> Session:
     from effvit_edge.engine import open_engine
     from effvit_edge.runtime.kinds import is_plan
 
     if not path.is_file():
-        return _open_as_it_is(path, provider, threads)  # which says what is there instead
+        return _open_as_it_is(path, provider, where)  # which says what is there instead
     if is_plan(path):
         if provider not in ("auto", "tensorrt"):
-            return _open_as_it_is(path, provider, threads)  # which refuses it
+            return _open_as_it_is(path, provider, where)  # which refuses it
         if rebuild:
             _build(_source_of(path), path, rebuild=True)
-        return open_engine(path)
+        return open_engine(path, device=where.device)
     if provider == "tensorrt" or rebuild:
         if provider not in ("auto", "tensorrt"):
             raise InputError(f"--rebuild is for TensorRT engines, and --provider is {provider}.")
-        return open_engine(_build(path, rebuild=rebuild))
+        return open_engine(_build(path, rebuild=rebuild), device=where.device)
     if provider == "auto" and find_spec("tensorrt") is not None:
-        return _open_best(path, threads)
-    return _open_as_it_is(path, provider, threads)
+        return _open_best(path, where)
+    return _open_as_it_is(path, provider, where)
 
 
-def _open_as_it_is(path: Path, provider: str, threads: int | None, tried: str = "") -> Session:
+def _open_as_it_is(path: Path, provider: str, where: _Where, tried: str = "") -> Session:
     from effvit_edge.runtime import open_session
 
-    return open_session(path, provider, threads, warm_up=0, self_test=False, tried=tried)
+    return open_session(
+        path,
+        provider,
+        where.threads,
+        device=where.device,
+        warm_up=0,
+        self_test=False,
+        tried=tried,
+    )
 
 
-def _open_best(path: Path, threads: int | None) -> Session:
+def _open_best(path: Path, where: _Where) -> Session:
     """With TensorRT here: its engine where one is built, else ONNX Runtime and why."""
     from effvit_edge.engine import find_engine, open_engine
 
@@ -83,11 +102,11 @@ def _open_best(path: Path, threads: int | None) -> Session:
         if plan is None and find_spec("onnxruntime") is None:
             plan = _build(path)
         if plan is not None:
-            return open_engine(plan)
+            return open_engine(plan, device=where.device)
         tried = "no engine of this file is built, --provider tensorrt builds one"
     except EdgeError as error:
         tried = str(error).rstrip(".")
-    return _open_as_it_is(path, "auto", threads, f"not TensorRT: {tried}")
+    return _open_as_it_is(path, "auto", where, f"not TensorRT: {tried}")
 
 
 def _source_of(plan: Path) -> Path:

@@ -19,8 +19,6 @@ RegisterPlugin = Callable[[PlanLibrary, str], object]
 """Makes the attention plugin known to TensorRT: given the library and the hash of the plugin's
 sources, it returns what must be kept as long as the engine runs."""
 
-TensorRTSession = DeviceSession
-
 
 def open_plan(
     path: Path,

@@ -12,9 +12,10 @@ import pytest
 
 from effvit_edge.engine import build, target
 from effvit_edge.engine.target import Machine
+from effvit_edge.runtime import Session
 from effvit_edge.runtime.compatibility import this_system
 from effvit_edge.runtime.sidecar import PlanSidecar, read_sidecar
-from effvit_edge.runtime.trt import TensorRTSession, open_plan
+from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_fake import ORIN_NANO, FakeLibrary, FakeMemory
 from tests.engines import fake_library
 from tests.unit.engine.standing_in import FOLDER
@@ -33,7 +34,7 @@ class Device:
         self.factor = 1.0
         self._scratch = scratch
 
-    def open(self, plan: Path, *, sidecar: PlanSidecar | None = None) -> TensorRTSession:
+    def open(self, plan: Path, *, sidecar: PlanSidecar | None = None) -> Session:
         """Instead of ``open_engine``."""
         self._scratch.write_bytes(plan.read_bytes()[len(b"ftrt") :])
         memory = FakeMemory()

@@ -50,7 +50,8 @@ class Engines:
             self.plan, sidecar, True, Checked(comparison, 10.0), LIMITS["fp32"], ("A note.",)
         )
 
-    def open(self, path: Path) -> Any:
+    def open(self, path: Path, *, device: int) -> Any:
+        assert device == 0
         self.opened.append(path)
         return open_fake(self.plan)
 

@@ -20,10 +20,10 @@ from effvit_edge.core.limits import Limits
 from effvit_edge.engine import BuildReport, EngineOptions, build_engine
 from effvit_edge.engine.request import BuildRequest
 from effvit_edge.engine.target import Machine, look_at_machine
-from effvit_edge.runtime import open_session
+from effvit_edge.runtime import Session, open_session
 from effvit_edge.runtime.compatibility import this_system
 from effvit_edge.runtime.sidecar import PlanSidecar, read_plan, read_sidecar, sidecar_path
-from effvit_edge.runtime.trt import TensorRTSession, open_plan
+from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_fake import ORIN_NANO, FakeLibrary, FakeMemory
 from tests.engines import fake_library
 from tests.tiny_models import SIDE, WINDOW, tiny_card, write_model
@@ -57,7 +57,7 @@ class Workshop:
         if self.fails is not None:
             raise self.fails
 
-    def open(self, plan: Path, sidecar: PlanSidecar) -> TensorRTSession:
+    def open(self, plan: Path, sidecar: PlanSidecar) -> Session:
         memory = FakeMemory()
         library = fake_library(self.onnx, memory)
         return open_plan(plan, sidecar=sidecar, library=library, memory=memory)
