@@ -1,8 +1,11 @@
-"""Programs that tests start: without them they skip, and in CI fail."""
+"""Programs and libraries that tests use: without them they skip, and in CI fail."""
 
 from __future__ import annotations
 
+import importlib
 import shutil
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -20,7 +23,18 @@ def program(*names: str, package: str) -> str:
         found = shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
         if found:
             return found
-    reason = f"{names[0]} is not installed (Debian package: {package})"
+    return _absent(f"{names[0]} is not installed (Debian package: {package})")
+
+
+def library(module: str, extra: str) -> ModuleType:
+    """A library that one of the package's extras installs."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        return _absent(f"{module} is not installed (extra: {extra})")
+
+
+def _absent(reason: str) -> NoReturn:
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)
