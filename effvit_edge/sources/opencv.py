@@ -19,6 +19,7 @@ from effvit_edge.sources.options import Options
 from effvit_edge.sources.rgb import to_rgb
 
 _POS_MSEC, _WIDTH, _HEIGHT, _FPS, _FOURCC, _FRAME_COUNT = 0, 3, 4, 5, 6, 7  # cv2.CAP_PROP_*
+_PTS = 71  # since 4.11; 0 before
 _MISSED_SHARE = 0.2  # of the frames that a file should have, before OpenCV's guess is believed
 _SILENT = 0
 
@@ -35,6 +36,7 @@ class OpenCvCapture(Closing):
         backend: what decodes it, in words.
         losses: what a file should have had and did not give.
         endless: whether its end is a fault.
+        timed: whether its times can be believed.
         clock: stamps the frames.
     """
 
@@ -46,12 +48,15 @@ class OpenCvCapture(Closing):
         losses: Losses,
         *,
         endless: bool,
+        timed: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self._capture = capture
+        self._timed = timed
         self._shown, self._losses, self._endless = shown, losses, endless
         self._clock = clock or MonotonicClock()
         self._count = 0
+        self._start_seconds = 0.0
         self.backend = backend
         fps = float(capture.get(_FPS))
         self.nominal_fps = fps if 0 < fps <= 1000 else None
@@ -69,19 +74,27 @@ class OpenCvCapture(Closing):
             self._reckon()
             return None
         self._count += 1
-        milliseconds = self._capture.get(_POS_MSEC)
-        # A camera that keeps no time says 0 for ever; a file's first frame is at 0.
-        untimed = self._endless and milliseconds <= 0
-        return Grabbed(
-            None if untimed else milliseconds / 1000,
-            arrival,
-            (arrival - started) * 1000,
-            lambda: to_rgb(bgr, "BGR"),
-        )
+        milliseconds = (arrival - started) * 1000
+        return Grabbed(self._stated(), arrival, milliseconds, lambda: to_rgb(bgr, "BGR"))
 
     def close(self) -> None:
         """See ``Capture.close``."""
         self._capture.release()
+
+    def _stated(self) -> float | None:
+        """When the frame is shown, in seconds; None where nobody says."""
+        seconds = self._capture.get(_POS_MSEC) / 1000
+        # A camera that keeps no time says 0 for ever; a file's first frame is at 0.
+        if not self._timed or (self._endless and seconds <= 0):
+            return None
+        if self._count == 1 and not self._endless:
+            self._start_seconds = self._late_start(seconds)
+        return float(seconds + self._start_seconds)
+
+    def _late_start(self, seconds: float) -> float:
+        """How late a file starts, which OpenCV tells in whole frames, beside its times."""
+        frames = self._capture.get(_PTS)
+        return max(0.0, frames / self.nominal_fps - seconds) if self.nominal_fps else 0.0
 
     def _reckon(self) -> None:
         """Take stock at the end, or say that there should have been none."""
@@ -100,7 +113,10 @@ class OpenCvCapture(Closing):
 def open_file(
     path: Path, losses: Losses, clock: Clock | None = None, open_video: OpenVideo | None = None
 ) -> OpenCvCapture:
-    """A video file.
+    """A video file, by the FFmpeg in OpenCV.
+
+    Against PyAV: a packet that does not decode may end it, AV1 is often missing, a start other
+    than 0 is right to a frame only, mirroring is not undone, and what is missing is an estimate.
 
     Raises:
         InputError: it is missing, empty, or not a video.
@@ -113,7 +129,11 @@ def open_file(
     if capture is None:
         raise unreadable(path, "OpenCV does not take it")
     backend = f"FFmpeg through OpenCV {cv2.__version__}, software"
-    return OpenCvCapture(capture, str(path), backend, losses, endless=False, clock=clock)
+    # AVI stores the order of decoding only; times are even, and what is said of them a guess.
+    timed = path.suffix.lower() != ".avi"
+    return OpenCvCapture(
+        capture, str(path), backend, losses, endless=False, timed=timed, clock=clock
+    )
 
 
 def open_camera(

@@ -82,3 +82,61 @@ def test_avi_without_presentation_times_is_even(test_data: Path, name: str) -> N
     assert fps is not None
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps == pytest.approx([1 / fps] * len(gaps))
+
+
+# What OpenCV makes of them where it is not what PyAV does: no AV1; packets that do not decode end
+# the file, or cost more than themselves. Its estimate of what is missing.
+WITHOUT_AV1 = {"torchcodec/av1_video.mkv", "torchcodec/testsrc2_av1_10bit.mp4"}
+ESTIMATED_LOSSES = {
+    "decord/corrupted.mp4": 22,
+    "made/bitflips.avi": 95,
+    "made/truncated_50pct.mkv": 47,
+    "made/truncated_60pct.avi": 71,
+}
+# OpenCV 5 takes half a second to convert a small frame of these.
+HDR = {
+    "torchcodec/bt2020_10bit.mp4",
+    "torchcodec/nasa_13013_hdr.mp4",
+    "torchcodec/testsrc2_12bit_hdr.mp4",
+    "torchcodec/testsrc2_hdr.mp4",
+}
+_LONG_PIXELS = 15_000_000
+
+
+def through_opencv(entry: dict[str, Any]) -> Any:
+    """An entry as a parameter, slow where it is long."""
+    pixels = entry.get("n", 0) * entry.get("w", 0) * entry.get("h", 0)
+    slow = entry["f"] in HDR or pixels > _LONG_PIXELS
+    return pytest.param(entry, id=entry["f"], marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("entry", [through_opencv(entry) for entry in ENTRIES])
+def test_odd_video_through_opencv(test_data: Path, entry: dict[str, Any]) -> None:
+    path = test_data / "odd_videos" / entry["f"]
+    if "err" in entry:
+        with pytest.raises(InputError):
+            open_source(f"{path}?backend=opencv")
+        return
+    times, sizes = [], set()
+    with open_source(f"{path}?backend=opencv") as source:
+        if entry["f"] in WITHOUT_AV1:
+            with pytest.raises(InputError, match=r"OpenCV decodes no frame.*backend=pyav"):
+                source.read()
+            return
+        while not isinstance(frame := source.read(), End):
+            times.append(frame.pts_seconds)
+            if frame.index % 40 == 0:
+                sizes.add(frame.image.shape)
+        fps = source.nominal_fps
+    assert len(times) == entry["cv_n"] == entry["n"]
+    assert source.losses.frames == ESTIMATED_LOSSES.get(entry["f"], 0)
+    assert sizes == {(*entry["cv_hw"], 3)}
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(gap > 0 for gap in gaps)
+    assert fps is not None
+    if path.suffix == ".avi":
+        assert gaps == pytest.approx([1 / fps] * len(gaps))
+    elif gaps:
+        assert times[0] == pytest.approx(entry["t0"], abs=1 / fps)
+        assert min(gaps) == pytest.approx(entry["dt_min"], abs=1e-3)
+        assert max(gaps) == pytest.approx(entry["dt_max"], abs=1e-3)
