@@ -17,6 +17,8 @@ from effvit_edge.sources.capture import Grabbed
 from effvit_edge.sources.uri import SourceUri
 
 _PROTOCOLS = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,data"
+_UNTIMED = frozenset(("mpjpeg", "mjpeg", "h264", "hevc", "image2pipe", "jpeg_pipe"))
+"""Formats without times, whose frames FFmpeg counts at 25 a second, whatever the camera does."""
 _DEFAULT_PORTS = {"rtsp": 554, "rtspt": 554, "rtsps": 322, "http": 80, "https": 443}
 
 
@@ -54,6 +56,7 @@ class NetworkCapture(Closing):
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.nominal_fps = float(rate) if rate else None
         self.backend = f"PyAV {self._av.__version__}, software{_transport(uri)}"
+        self._untimed = endless and self._container.format.name in _UNTIMED
         self._packets = self._container.demux(self._stream)
         self._decoded: deque[Any] = deque()
         self._decode_ms = 0.0
@@ -69,7 +72,8 @@ class NetworkCapture(Closing):
             self._decode(packet)
         decoded = self._decoded.popleft()
         self._losses.damaged += bool(decoded.is_corrupt)
-        pts = None if decoded.pts is None else float(decoded.pts * decoded.time_base)
+        untimed = self._untimed or decoded.pts is None
+        pts = None if untimed else float(decoded.pts * decoded.time_base)
         milliseconds, self._decode_ms = self._decode_ms, 0.0
         return Grabbed(
             pts, self._clock.now(), milliseconds, lambda: self._converter.convert(decoded)
