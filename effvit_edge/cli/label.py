@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from effvit_edge.cli.label_options import Given, label_options
+from effvit_edge.cli.label_options import Given, SectionedCommand, label_options
 from effvit_edge.cli.label_outputs import STANDARD_OUTPUT, OutputPaths
 from effvit_edge.cli.progress import TerminalWatcher, model_line, stopping_on_signals
 from effvit_edge.core.errors import InputError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DEMO_MODEL = Path("models") / "demo.onnx"
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @label_options
 def command(given: Given) -> int:
     """Label each SOURCE: a video, a folder or pattern of them, a camera, a stream.
@@ -69,6 +69,7 @@ def command(given: Given) -> int:
         model_path,
         given.provider,
         given.threads,
+        device=given.device,
         warm_up=given.warm_up,
         self_test=given.self_test,
         rebuild=given.rebuild,
@@ -184,7 +185,9 @@ def _web(given: Given) -> FeedSink:
     from effvit_edge.sinks.web import WebSink
 
     assert given.web is not None
-    return WebSink(given.web, given.web_token)
+    sink = WebSink(given.web, given.web_token)
+    click.echo(f"page: {sink.url}", err=True)
+    return sink
 
 
 def _mqtt(url: str) -> FeedSink:

@@ -25,7 +25,7 @@ class Given:
     sources: tuple[str, ...]
     model: str | None
     provider: str
-    device: int | None
+    device: int
     threads: int | None
     warm_up: int | None
     self_test: bool
@@ -65,7 +65,14 @@ _OPTIONS = (
         show_default=True,
         help="What runs the model.",
     ),
-    click.option("--device", type=click.IntRange(min=0), metavar="N", help="Which GPU; 0 if not."),
+    click.option(
+        "--device",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Which GPU, by its number.",
+    ),
     click.option("--threads", type=_COUNT, metavar="N", help="CPU threads for the model."),
     click.option(
         "--warm-up",
@@ -189,6 +196,35 @@ _OPTIONS = (
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
 )
+
+
+_SECTIONS = {
+    "Model": ("model", "provider", "device", "threads", "warm_up", "self_test", "rebuild"),
+    "What is labelled": ("roi", "stride", "topk", "buffer", "at_once"),
+    "Events": (
+        "events", "save_events", "before", "after",
+        "smoothing", "threshold", "hysteresis", "min_duration",
+    ),
+    "Other results": ("jsonl", "video", "no_video", "as_json"),
+    "Live view": ("window", "web", "web_token", "mqtt"),
+}  # fmt: skip
+
+
+class SectionedCommand(click.Command):
+    """A command whose help shows its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Every option, in the section it belongs to."""
+        records = {
+            param.name: record
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx))
+        }
+        for title, names in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([records.pop(name) for name in names])
+        with formatter.section("Help"):
+            formatter.write_dl(list(records.values()))
 
 
 def label_options(body: Callable[[Given], int]) -> Callable[..., int]:

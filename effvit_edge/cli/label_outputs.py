@@ -70,7 +70,8 @@ def check_outputs(lanes: Sequence[Lane], model: Path, paths: OutputPaths) -> Non
     """
     from effvit_edge.sinks import check_place, partial_path
 
-    used = {Path(ref.uri).resolve(): "a source" for lane in lanes for ref in lane.refs}
+    files = [ref.path or Path(ref.uri) for lane in lanes for ref in lane.refs]
+    used = {path.resolve(): "a source" for path in files}
     used[model.resolve()] = "the model"
     for output in paths.all():
         names = (output, partial_path(output))
@@ -103,7 +104,7 @@ def _videos(given: Given, lanes: Sequence[Lane], base: str) -> dict[str, Path] |
 
 def _inside(ref: SourceRef) -> str:
     """A source's name as a path that stays in the folder it is put in."""
-    if "://" in ref.name:
+    if ref.path is None:
         return plain_name(ref.name)
     path = Path(ref.name)
     inner = path.name if path.is_absolute() or ".." in path.parts else path.as_posix()

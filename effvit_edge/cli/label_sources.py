@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from effvit_edge.core.errors import InputError
 
 if TYPE_CHECKING:
-    from effvit_edge.live import Lane
+    from effvit_edge.live import Lane, Roi
     from effvit_edge.sources import SourceRef
 
 
@@ -24,30 +24,13 @@ def list_lanes(sources: Sequence[str], roi: Sequence[str]) -> list[Lane]:
     Raises:
         InputError: a source or region is not well formed, or a source is named twice.
     """
-    from effvit_edge.live import Lane, parse_roi
-    from effvit_edge.sources import list_sources
+    from effvit_edge.live import lane_of, parse_roi
 
-    regions = [parse_roi(text) for text in roi]
+    regions: list[Roi | None] = [parse_roi(text) for text in roi]
     if len(regions) < len(sources):
-        regions *= len(sources)
-    lanes = []
-    for number, uri in enumerate(sources):
-        refs = tuple(list_sources(uri))
-        region = regions[number] if regions else None
-        lanes.append(Lane(refs, region, is_live=all(is_live(ref.uri) for ref in refs)))
-    return _with_own_names(lanes)
-
-
-def is_live(uri: str) -> bool:
-    """Whether a source may go on for good, told from its name alone."""
-    from effvit_edge.sources import parse_uri
-
-    source = parse_uri(uri)
-    if source.kind == "synthetic":
-        return source.options.paced or source.options.seconds is None
-    if source.kind == "http":
-        return source.options.live is not False
-    return source.kind in ("v4l2", "csi", "rtsp", "gst")
+        regions = (regions or [None]) * len(sources)
+    named = zip(sources, regions, strict=True)
+    return _with_own_names([lane_of(uri, region) for uri, region in named])
 
 
 def _with_own_names(lanes: list[Lane]) -> list[Lane]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.live.decision import Decision, Event, Scores
-from effvit_edge.live.smoothing import Smoothing
+from effvit_edge.live.smoothing import ROUNDING_SECONDS, Smoothing
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class EventTracker:
         if action.event:
             action.event = dataclasses.replace(action.event, score=action.score)
             return ()
-        if pts_seconds - action.start_seconds < self._rules.min_seconds:
+        if pts_seconds - action.start_seconds < self._rules.min_seconds - ROUNDING_SECONDS:
             return ()
         label = self._labels[action.label]
         action.event = Event(

@@ -12,7 +12,7 @@ from effvit_edge.live.outputs import Files, Outputs, picture_takers
 from effvit_edge.live.report import SourceReport
 from effvit_edge.live.roi import Roi
 from effvit_edge.live.source_run import Shared, SourceRun
-from effvit_edge.sources import Source, SourceRef
+from effvit_edge.sources import Source, SourceRef, list_sources, parse_uri
 
 OpenRef = Callable[[SourceRef], Source]
 
@@ -26,6 +26,20 @@ class Lane:
     """The part of their pictures to look at."""
     is_live: bool = False
     """Whether it may go on for good, so that it must not wait for others to end."""
+
+
+def lane_of(uri: str, roi: Roi | None = None) -> Lane:
+    """The lane of what a user named: one source, or those of a folder or a pattern.
+
+    Raises:
+        InputError: it names nothing.
+    """
+    source = parse_uri(uri)
+    endless = source.kind == "synthetic" and (
+        source.options.paced or source.options.seconds is None
+    )
+    is_live = endless or source.kind in ("v4l2", "csi", "rtsp", "http", "gst")
+    return Lane(tuple(list_sources(uri)), roi, is_live)
 
 
 class LaneThread:

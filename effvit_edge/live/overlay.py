@@ -215,8 +215,8 @@ def _draw_frame(canvas: Image, box: Box, factor: int) -> None:
     cv2: Any = require("cv2", "video")
     x, y, width, height = (side * factor for side in box)
     corners = (x, y), (x + width - 1, y + height - 1)
-    thickness = max(1, round(min(canvas.shape[:2]) / 240))
-    cv2.rectangle(canvas, *corners, _PANEL, 3 * thickness)
+    thickness = max(2, round(min(canvas.shape[:2]) / 200))
+    cv2.rectangle(canvas, *corners, _PANEL, thickness + 2)
     cv2.rectangle(canvas, *corners, _ACCENT, thickness)
 
 

@@ -110,7 +110,8 @@ class Run:
             for lane in lanes
         ]
         self._waiting = deque(self._lanes)
-        self._report = RunReport()
+        self.report = RunReport()
+        """How it went, once it has ended."""
         self._started = self._next_status = 0.0
 
     def __call__(self) -> RunReport:
@@ -129,11 +130,11 @@ class Run:
             self.stop.fail(error)
         self._end()
         self._close()
-        self._report.seconds = self._clock.now() - self._started
+        self.report.seconds = self._clock.now() - self._started
         self._news.deliver(self._watcher)
         if self.stop.error:
             raise self.stop.error
-        return self._report
+        return self.report
 
     def _look_after(self) -> None:
         """Until all lanes have ended, or the run is to end."""
@@ -222,7 +223,7 @@ class Run:
 
     def _close(self) -> None:
         """Write down what waits, close the sinks, and say what is there."""
-        report, outputs = self._report, self._outputs
+        report, outputs = self.report, self._outputs
         report.sources = [done for lane in self._lanes for done in lane.reports()]
         whole = all(lane.is_whole for lane in self._lanes)
         report.stopped = any(done.stopped for done in report.sources) or not whole

@@ -12,6 +12,9 @@ import numpy as np
 from effvit_edge.core.errors import InputError
 from effvit_edge.live.decision import Scores
 
+ROUNDING_SECONDS = 1e-6
+"""Differences of timestamps that should be equal may differ by less than this."""
+
 _FORM = "Use exp:SECONDS, window:SECONDS or none."
 
 
@@ -71,7 +74,7 @@ class Windowed:
     def add(self, pts_seconds: float, scores: Scores) -> Scores:
         """See ``Smoother.add``."""
         self._answers.append((pts_seconds, scores))
-        while pts_seconds - self._answers[0][0] >= self._seconds:
+        while pts_seconds - self._answers[0][0] >= self._seconds - ROUNDING_SECONDS:
             self._answers.popleft()
         # Summed anew each time: a running sum would drift over days.
         mean: Scores = np.mean([answer for _, answer in self._answers], axis=0)

@@ -87,15 +87,26 @@ class JpegRing:
 
 
 class _Clip:
-    """One that is being written."""
+    """One that is being written; its time begins with its first picture."""
 
     def __init__(self, sink: VideoSink) -> None:
-        self.sink = sink
+        self._sink = sink
+        self._zero: float | None = None
         self.until = math.inf
+
+    def write(self, image: Image, pts_seconds: float) -> None:
+        if self._zero is None:
+            self._zero = pts_seconds
+        self._sink.write(image, pts_seconds - self._zero)
+
+    def close(self) -> Path | None:
+        return self._sink.close(True)
 
 
 class ClipRecorder:
     """Writes the clips of one source; those of events close to each other overlap.
+
+    A clip's own time begins at 0, so that players show it at once.
 
     Args:
         options: where, and how long.
@@ -117,9 +128,9 @@ class ClipRecorder:
             The clips that it completes, because it comes after them.
         """
         done = [number for number, clip in self._open.items() if pts_seconds > clip.until]
-        paths = [path for number in done if (path := self._open.pop(number).sink.close(True))]
+        paths = [path for number in done if (path := self._open.pop(number).close())]
         for clip in self._open.values():
-            clip.sink.write(image, pts_seconds)
+            clip.write(image, pts_seconds)
         self._ring.add(image, pts_seconds)
         return paths
 
@@ -128,7 +139,7 @@ class ClipRecorder:
         name = f"{self._stem}-{number:04d}-{_slug(label) or 'label'}.mp4"
         clip = self._open[number] = _Clip(VideoSink(self._options.folder / name, self._fps))
         for pts_seconds, data in self._ring.since(start_seconds - self._options.before_seconds):
-            clip.sink.write(self._ring.decoded(data), pts_seconds)
+            clip.write(self._ring.decoded(data), pts_seconds)
 
     def end(self, number: int, end_seconds: float) -> None:
         """An event ended; its clip goes on for the seconds after it."""
@@ -137,7 +148,7 @@ class ClipRecorder:
     def close(self) -> list[Path]:
         """The source has ended, and so have its clips. Closing twice is allowed."""
         clips, self._open = self._open, {}
-        return [path for clip in clips.values() if (path := clip.sink.close(True))]
+        return [path for clip in clips.values() if (path := clip.close())]
 
 
 def _slug(text: str) -> str:

@@ -82,7 +82,8 @@ class WindowSink:
             for name in ended & self._open:
                 self._cv2.destroyWindow(name)
                 self._open.discard(name)
-            closed = any(not self._is_visible(name) for name in self._open)
+            closed = {name for name in self._open if not self._is_visible(name)}
+            self._open -= closed
             for name, image in newest.items():
                 if name not in ended:
                     self._draw(name, image)
@@ -91,7 +92,7 @@ class WindowSink:
             raise EnvironmentFault(
                 f"The window cannot be shown: {str(error).strip().splitlines()[-1]}"
             ) from error
-        return closed or key in _KEYS
+        return bool(closed) or key in _KEYS
 
     def close(self) -> None:
         """Close all windows. Closing twice is allowed."""
