@@ -10,7 +10,7 @@ from effvit_edge.core.clock import FakeClock
 from effvit_edge.core.errors import EnvironmentFault
 from effvit_edge.core.video import Losses
 from effvit_edge.sources import SourceError, open_source
-from effvit_edge.sources.opencv import open_camera, open_pipeline
+from effvit_edge.sources.opencv import check_device, open_camera, open_pipeline
 from effvit_edge.sources.options import Options
 
 DEVICE = "/dev/video0"
@@ -124,3 +124,19 @@ def test_a_pipeline_that_does_not_start_is_told_without_its_password() -> None:
         open_pipeline(pipeline, "shown", Losses(), endless=True, open_video=video)
     assert "geheim" not in str(caught.value)
     assert video.target[0] == pipeline
+
+
+def test_what_only_looks_like_a_camera_does_not_open(capfd: pytest.CaptureFixture[str]) -> None:
+    with open_source("v4l2:///dev/null") as source:
+        with pytest.raises(EnvironmentFault, match="The camera /dev/null is there and does not"):
+            source.read(60)
+        assert source.health.state == "failed"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_camera_that_may_not_be_used_is_told_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(EnvironmentFault, match="Join the group 'video' and log in again"):
+        check_device("/dev/null")
