@@ -98,13 +98,13 @@ def test_events_are_a_table_with_a_clip_each_and_told_in_the_records(label: Labe
         "--min-duration", 0.2, "--before", 0.4, "--after", 0.2,
     )  # fmt: skip
     assert code == 0
-    assert "4 events" not in out
+    assert ", 3 events, " in out
     table = events("e.csv")
     assert [line["label"] for line in table] == ["dark", "light", "dark"]
     assert list(table[0]) == ["id", "source", "label", "score", "start_s", "end_s"]
     first, second, third = [(float(line["start_s"]), float(line["end_s"])) for line in table]
     assert first[0] == pytest.approx(3 / FPS)  # warm after four frames
-    assert 1.0 <= first[1] == second[0] <= 1.2
+    assert 1.0 <= first[1] <= second[0] <= 1.2
     assert 3.0 <= second[1] <= third[0] <= 3.2
     assert third[1] == pytest.approx(99 / FPS)
     lines = records("day.labels.jsonl")
@@ -136,12 +136,14 @@ def test_a_region_is_what_the_model_sees_and_is_drawn(label: Label) -> None:
     picture[:, 128:] = 255
     write_video(Path("half.mp4"), [picture] * 6)
     assert label("half.mp4", "--roi", "0.5,0,0.5,1")[0] == 0
-    assert {line["label"] for line in records("half.labels.jsonl")} == {"light"}
+    assert records("half.labels.jsonl")[-1]["label"] == "light"
     with decoded(Path("half.labelled.mp4")) as (_, frames):
         image = frames[3].to_ndarray(format="rgb24").astype(int)
     border, inside = image[40, 126:131], image[40, 140:250]
     assert np.ptp(border) > 50
     assert inside.min() > 230
+    assert label("half.mp4", "--no-video", "--roi", "0,0,128,128")[0] == 0
+    assert records("half.labels.jsonl")[-1]["label"] == "dark"
 
 
 def test_a_rendered_film_that_ends_is_labelled_like_a_file(label: Label) -> None:
