@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 import safetensors.torch
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.train.checkpoint import load_training
 from effvit_edge.train.distributed import Group
 from effvit_edge.train.journal import read_journal
 from effvit_edge.train.loop import Trainer
@@ -121,3 +125,33 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"batch_size is 4, which 3 processes .* multiple of 6"):
         Trainer(parse_recipe(tree(tmp_path, "frozen", accumulate=2)), group=Three())
+
+
+def test_a_lost_process_is_told_in_a_sentence_and_costs_no_checkpoint(tmp_path: Path) -> None:
+    """The second of two is killed at its third step, and nobody ends the first."""
+    recipe = tree(tmp_path / "run", "frozen")
+    recipe["output"]["checkpoint_every"] = 1
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(recipe), encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    processes = []
+    for rank in ("0", "1"):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        dies = ["3"] if rank == "1" else []
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.unit.train.losing", str(path), *dies],
+            cwd=REPOSITORY,
+            env={**os.environ, **place, **meeting},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+    (_, said), _ = (process.communicate(timeout=300) for process in processes)
+    assert [process.returncode for process in processes] == [1, -signal.SIGKILL]
+    assert "error: Another process ended; its message says why." in said
+    assert "Traceback" not in said
+    assert load_training(tmp_path / "run" / "last").facts["counters"]["step"] == 2
