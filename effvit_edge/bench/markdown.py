@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from effvit_edge.bench.estimate import ERRORS, Estimate
 from effvit_edge.bench.result import Result
 from effvit_edge.bench.scenarios import MLPERF_SECONDS
 
@@ -36,6 +37,33 @@ def lines(result: Result) -> list[str]:
         found.append(f"  energy a label         {1000 * joules:.3f} mJ ({source})")
     found += [f"  tainted   {reason}" for reason in result.tainted]
     return found + [f"  note      {note}" for note in result.notes]
+
+
+def estimate_lines(name: str, estimate: Estimate, window_seconds: float) -> list[str]:
+    """An estimate for people, which says that it is one.
+
+    Args:
+        name: of the file.
+        estimate: of one run of its graph.
+        window_seconds: from the first to the last frame of the model's window.
+    """
+    total = estimate.milliseconds
+    macs = sum(layer.macs for layer in estimate.layers) / 1e9
+    moved = sum(layer.bytes for layer in estimate.layers) / 1e6
+    found = [
+        f"{name} on {estimate.device.name}: about {total:.2f} ms a label, the model alone",
+        f"  an estimate: {ERRORS}",
+        f"  device    {estimate.device.source}",
+        f"  graph     {len(estimate.layers)} kernels, {macs:.3f} GMACs, {moved:.1f} MB moved, "
+        f"{estimate.memory_bound_share:.0%} of the time waiting for memory or the next kernel",
+        f"  labels    up to {1000 / total:.0f} a second, "
+        f"{1000 * window_seconds + total:.0f} ms from a window's first frame to its label",
+        "",
+    ]
+    rows = [["milliseconds", "about", "share"]]
+    for kind, milliseconds in estimate.by_kind.items():
+        rows.append([kind, f"{milliseconds:.3f}", f"{milliseconds / total:.0%}"])
+    return found + _aligned(rows)
 
 
 def header() -> str:

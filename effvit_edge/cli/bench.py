@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from effvit_edge.bench.estimate.devices import DEVICES
 from effvit_edge.core.errors import INTERRUPTED, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.runtime import PROVIDERS
@@ -48,6 +49,10 @@ _LEAST_COMPARED = 2
     "--picture", default="1280x720", show_default=True, metavar="WxH",
     help="Size of the pictures that are resized for the model.",
 )  # fmt: skip
+@click.option(
+    "--estimate", type=click.Choice(sorted(DEVICES)), metavar="DEVICE",
+    help=f"Measure nothing: estimate an ONNX file's time on {', '.join(sorted(DEVICES))}.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @click.option(
@@ -65,6 +70,7 @@ def command(
     provider: str,
     threads: int | None,
     picture: str,
+    estimate: str | None,
     as_json: bool,
     markdown: bool,
     output: Path | None,
@@ -76,6 +82,8 @@ def command(
 
     The machine should be otherwise idle, and a board in the power mode that it will run in.
     """
+    if estimate:
+        return _estimate([Path(name) for name in artifacts], estimate, as_json)
     require("cv2", "video")
     if artifacts[0] == _COMPARE:
         return _compare([Path(name) for name in artifacts[1:]], output)
@@ -123,6 +131,38 @@ def _measure(
     with open_model(path, provider, threads) as session:
         job = Job(path, session, setup, threads or default_threads(), picture_hw)
         return run(job, warm_up_seconds=warm_up)
+
+
+def _estimate(paths: Sequence[Path], device: str, as_json: bool) -> int:
+    from effvit_edge.bench.estimate import ERRORS, predict
+    from effvit_edge.bench.markdown import estimate_lines
+    from effvit_edge.core.card import ModelCard
+    from effvit_edge.core.onnx_header import read_onnx_header
+    from effvit_edge.runtime.graph import CARD_KEY
+
+    found = []
+    for path in paths:
+        header = read_onnx_header(path)
+        if CARD_KEY not in header.metadata:
+            raise InputError(f"{path} has no model card. Give a file of: effvit-edge export.")
+        card = ModelCard.from_json(header.metadata[CARD_KEY], str(path))
+        told = predict(header, DEVICES[device])
+        found.append(
+            {
+                "artifact": path.name,
+                "device": device,
+                "estimate_ms": round(told.milliseconds, 4),
+                "by_kind_ms": {kind: round(ms, 4) for kind, ms in told.by_kind.items()},
+                "note": f"an estimate: {ERRORS}",
+            }
+        )
+        if not as_json:
+            window = (card.num_frames - 1) / card.fps
+            for line in estimate_lines(path.name, told, window):
+                click.echo(line)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    return 0
 
 
 def _compare(paths: Sequence[Path], output: Path | None) -> int:

@@ -16,6 +16,17 @@ _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _OPERATORS = (f"{DOMAIN}::{CLIP_OP}", f"{DOMAIN}::{STEP_OP}")
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 _TYPES_OF_CAST = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16"}
+_BYTES = {
+    "float64": 8,
+    "int64": 8,
+    "float32": 4,
+    "int32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 DENSE, POINTWISE = "dense convolution", "pointwise convolution"
@@ -54,7 +65,7 @@ class LayerSummary:
 
 def summarize_layers(header: OnnxHeader) -> LayerSummary:
     """Count what a graph computes."""
-    graph = _Graph(header)
+    graph = LayerGraph(header)
     counts: dict[tuple[str, str], list[int | None]] = {}
     for node in header.nodes:
         kind = graph.kind(node)
@@ -95,8 +106,8 @@ _MOVES = {
 }
 
 
-class _Graph:
-    """Looks up a graph's tensors."""
+class LayerGraph:
+    """Looks up a graph's tensors: what kind of layer a node is, and what it costs."""
 
     def __init__(self, header: OnnxHeader) -> None:
         known = [*header.inner.values(), *header.inputs, *header.outputs]
@@ -149,6 +160,15 @@ class _Graph:
             return math.prod(out) * elements(weight) // int(weight.shape[0]) if weight else None
         left = self._shape(node.inputs[0])
         return None if left is None else math.prod(out) * left[-1]
+
+    def bytes(self, name: str) -> int | None:
+        """How much memory a tensor takes; None where the file does not describe it."""
+        shape, width = self._shape(name), _BYTES.get(self._types.get(name, ""))
+        return None if shape is None or width is None else math.prod(shape) * width
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a tensor is the same in every run."""
+        return self._constant(name) is not None
 
     def _constant(self, name: str) -> TensorInfo | None:
         """The constant that a tensor is, or is dequantised or cast from."""

@@ -58,6 +58,8 @@ def test_streams_in_turn_have_a_label_each(capsys: pytest.CaptureFixture[str]) -
         ([DEMO, "--streams", "2"], 2, "belongs to multi-stream"),
         ([DEMO, "--mlperf", "--duration", "3"], 2, "600 s"),
         ([DEMO, "--picture", "large"], 2, "WIDTHxHEIGHT"),
+        (["--estimate", "pocket-calculator", DEMO], 2, "orin-nano"),
+        (["--estimate", "orin-nano", "none.onnx"], 2, "none.onnx"),
         (["compare", "one.json"], 2, "two results or more"),
         (["compare", "one.json", "two.json"], 2, "Cannot read one.json"),
         (["compare", DEMO, DEMO], 2, "no JSON"),
@@ -77,6 +79,15 @@ def test_a_result_that_could_not_be_kept_is_refused_before_measuring(
         assert main(["bench", DEMO, *FEW, "-o", str(tmp_path / name)]) == 2
         told = capsys.readouterr()
         assert words in told.err and "p50" not in told.out
+
+
+def test_an_estimate_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--estimate", "orin-nano", DEMO]) == 0
+    shown = capsys.readouterr().out
+    assert "an estimate: fitted to published times" in shown and "about" in shown
+    assert main(["bench", "--estimate", "orin-nano", DEMO, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["estimate_ms"] > 0 and found["note"].startswith("an estimate")
 
 
 def test_results_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,8 @@ def to_fp16(model: onnx.ModelProto, *, islands: Collection[str] = ()) -> onnx.Mo
         raise ValueError(f"the graph has no node '{sorted(unknown)[0]}'")
     _Caster(result, frozenset(islands)).cast()
     onnx.checker.check_model(result, full_check=True)
-    return result
+    # Shapes within the graph stay in the file: inspect and estimates read them there.
+    return onnx.shape_inference.infer_shapes(result, strict_mode=True, data_prop=True)
 
 
 class _Caster:

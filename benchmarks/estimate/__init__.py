@@ -1,0 +1,1 @@
+"""How far off estimates of a step's time are."""
