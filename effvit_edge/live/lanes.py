@@ -35,11 +35,8 @@ def lane_of(uri: str, roi: Roi | None = None) -> Lane:
         InputError: it names nothing.
     """
     source = parse_uri(uri)
-    endless = source.kind == "synthetic" and (
-        source.options.paced or source.options.seconds is None
-    )
-    is_live = endless or source.kind in ("v4l2", "csi", "rtsp", "http", "gst")
-    return Lane(tuple(list_sources(uri)), roi, is_live)
+    endless = source.kind == "synthetic" and source.options.seconds is None
+    return Lane(tuple(list_sources(uri)), roi, source.is_live or endless)
 
 
 class LaneThread:

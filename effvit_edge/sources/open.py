@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from pathlib import Path
 
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.errors import EnvironmentFault, InputError
-from effvit_edge.core.video import VIDEO_SUFFIXES, Losses, check_file
+from effvit_edge.core.video import Losses, check_file
 from effvit_edge.sources import pipelines
 from effvit_edge.sources.base import Source
 from effvit_edge.sources.capture import Capture, Connect
@@ -33,7 +32,6 @@ from effvit_edge.sources.redact import redacted
 from effvit_edge.sources.synthetic import SyntheticCapture
 from effvit_edge.sources.uri import SourceUri, parse_uri
 
-_STREAM_SUFFIXES = frozenset((".h264", ".h265", ".hevc", ".mjpeg", ".ts"))  # on a server, endless
 _BACKENDS = {
     "file": ("pyav", "opencv", "gstreamer"),
     "v4l2": ("opencv", "gstreamer"),
@@ -215,9 +213,7 @@ def _rtsp(opening: _Opening) -> Source:
 
 def _http(opening: _Opening) -> Source:
     uri = opening.uri
-    suffix = PurePosixPath(urlsplit(uri.target).path).suffix.lower()
-    finite = suffix in VIDEO_SUFFIXES - _STREAM_SUFFIXES
-    live = not finite if uri.options.live is None else uri.options.live
+    live = uri.is_live
     if opening.backend == "gstreamer":
         target = opening.machine.target()
         text = pipelines.http_pipeline(uri.target, uri.options, target, live=live)
@@ -246,7 +242,8 @@ def _synthetic(opening: _Opening) -> Source:
     def connect(losses: Losses) -> Capture:
         return SyntheticCapture(options, opening.clock)
 
-    return opening.live(connect, "rendered motion") if options.paced else opening.direct(connect)
+    live = opening.uri.is_live
+    return opening.live(connect, "rendered motion") if live else opening.direct(connect)
 
 
 _OPENERS: dict[str, Callable[[_Opening], Source]] = {

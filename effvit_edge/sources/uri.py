@@ -25,10 +25,11 @@ from __future__ import annotations
 import glob
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from effvit_edge.core.errors import InputError
+from effvit_edge.core.video import VIDEO_SUFFIXES
 from effvit_edge.sources.options import Kind, Options, option_names, parse_options
 from effvit_edge.sources.redact import redacted, scrubbed
 
@@ -45,6 +46,7 @@ _NETWORK: dict[str, Kind] = {
     "http": "http",
     "https": "http",
 }
+_STREAM_SUFFIXES = frozenset((".h264", ".h265", ".hevc", ".mjpeg", ".ts"))  # on a server, endless
 _KNOWN = "file, v4l2, csi, rtsp, rtsps, http, https, gst and synthetic"
 
 
@@ -57,6 +59,18 @@ class SourceUri:
     """A path, a pattern, a device, the number of a sensor, a URL without our options, a pipeline,
     or the name of a scene; with the password in it."""
     options: Options = field(default_factory=Options)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it goes on by itself, so that only the newest frames are worth having.
+
+        Of what is on a web server, a path that ends like a video file's is one.
+        """
+        if self.kind == "http":
+            suffix = PurePosixPath(urlsplit(self.target).path).suffix.lower()
+            finite = suffix in VIDEO_SUFFIXES - _STREAM_SUFFIXES
+            return not finite if self.options.live is None else self.options.live
+        return self.options.paced or self.kind in ("v4l2", "csi", "rtsp", "gst")
 
     @property
     def shown(self) -> str:

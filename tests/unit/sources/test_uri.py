@@ -129,3 +129,23 @@ def test_a_uri_shows_no_password() -> None:
     assert str(parsed) == "rtsp rtsp://***@cam/1?token=***"
     assert "geheim" not in repr(parsed)
     assert parsed.clean("geheim is wrong for abc") == "*** is wrong for abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_live"),
+    [
+        ("clip.mp4", False),
+        ("0", True),
+        ("rtsp://h/clip.mp4", True),
+        ("gst: videotestsrc", True),
+        ("https://h/clip.MP4?x=1", False),
+        ("http://h/mjpg/video.mjpeg", True),
+        ("http://h/stream", True),
+        ("http://h/stream?live=0", False),
+        ("http://h/clip.mp4?live=1", True),
+        ("synthetic://motion", False),
+        ("synthetic://motion?paced=1&seconds=9", True),
+    ],
+)
+def test_what_goes_on_by_itself(text: str, is_live: bool) -> None:
+    assert parse_uri(text).is_live == is_live
