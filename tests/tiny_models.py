@@ -56,7 +56,8 @@ def write_model(path: Path, card: ModelCard, with_card: bool = True) -> Path:
         "decay": np.float32(_DECAY),
         "fresh": np.float32(1 - _DECAY),
     }
-    image = [SIDE, SIDE, 3] if card.mode == "stream" else [WINDOW, SIDE, SIDE, 3]
+    pixels = [card.preprocess.height, card.preprocess.width, 3]
+    image = pixels if card.mode == "stream" else [WINDOW, *pixels]
     name = "frame" if card.mode == "stream" else "frames"
     nodes = [
         helper.make_node("Cast", [name], ["float"], to=TensorProto.FLOAT),
