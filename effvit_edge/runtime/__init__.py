@@ -1,6 +1,7 @@
-"""Sessions that run a model: one protocol over ONNX Runtime and a fake, none of them needing torch.
+"""Sessions that run a model: one protocol over ONNX Runtime, TensorRT and a fake; none needs torch.
 
-``open_session(path, provider="auto")`` is the way in.
+``open_session(path, provider="auto")`` is the way in. What it opens has tested itself on
+``NAME.verify.npz``, where that lies beside the model, and is warm.
 """
 
 from effvit_edge.runtime.base import Logits, Session, State

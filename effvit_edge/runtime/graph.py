@@ -80,7 +80,8 @@ def _refuse_batch(image: TensorSpec, inputs: Sequence[TensorSpec], where: str) -
         if tensor.name == image.name and tensor.shape[1:] == image.shape:
             raise InputError(
                 f"{where} was exported with --batch, for {tensor.shape[0]} streams at once, and "
-                "a session takes one. Export it again without --batch."
+                "a session takes one. Export it again without --batch: several sources go through "
+                "one session in turn, each with a state of its own."
             )
 
 

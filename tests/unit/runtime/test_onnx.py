@@ -79,8 +79,27 @@ def test_an_export_for_several_streams_is_told_apart(tmp_path: Path, mode: Mode)
             axes = next(i for i in model.graph.initializer if i.name == node.input[1])
             axes.CopyFrom(onnx.numpy_helper.from_array(np.arange(1, rank), axes.name))
     onnx.save(model, path)
-    with pytest.raises(InputError, match=r"for 3 streams at once.*again without --batch"):
+    with pytest.raises(
+        InputError, match=r"for 3 streams at.*without --batch: several sources"
+    ):
         open_session(path)
+
+
+def test_a_stream_without_a_state_answers_for_each_frame_alone(tmp_path: Path) -> None:
+    """As an image preset is exported."""
+    path = write_model(tmp_path / "m.onnx", tiny_card("stream"))
+    model = onnx.load(path)
+    del model.graph.input[1], model.graph.output[1]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(3, "f"), "state_mean"))
+    onnx.save(model, path)
+    frames = np.random.default_rng(2).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    with open_session(path, "cpu") as session:
+        state = session.init_state()
+        for frame in frames:
+            logits, state = session.step(frame, state)
+            colour = 0.5 * frame.mean(axis=(0, 1)) / 255
+            np.testing.assert_allclose(logits, brightness_logits(colour), atol=1e-5)
+        assert dict(state) == {}
 
 
 def test_a_graph_with_an_input_too_many_is_refused(tmp_path: Path) -> None:
@@ -138,6 +157,8 @@ def test_providers(tmp_path: Path) -> None:
         open_session(path, "gpu")
     with pytest.raises(InputError, match="at least 1, got 0"):
         open_session(path, "cpu", threads=0)
+    with pytest.raises(InputError, match="device must be 0 or more, got -1"):
+        open_session(path, "cpu", device=-1)
 
 
 def test_falling_back_from_cuda_is_visible(tmp_path: Path) -> None:
