@@ -67,7 +67,7 @@ class NetworkCapture(Closing):
             packet = self._next_packet()
             if packet is None:
                 if self._endless:
-                    raise SourceError(f"{self._uri.shown} has ended.")
+                    raise SourceError(f"{self._uri.shown} has ended: the server closed it.")
                 return None
             self._decode(packet)
         decoded = self._decoded.popleft()

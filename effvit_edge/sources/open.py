@@ -151,7 +151,7 @@ class _Opening:
                 losses,
                 endless=endless,
                 # A pipeline of the user's may have a picture now and then.
-                timeout_seconds=self.uri.options.timeout if endless else None,
+                timeout_seconds=None if self.uri.kind == "gst" else self.uri.options.timeout,
                 clock=self.clock,
             )
         return lambda losses: open_pipeline(

@@ -124,6 +124,14 @@ def test_the_table_has_every_option_and_no_other() -> None:
     assert documented == set(Options.__dataclass_fields__)
 
 
+def test_the_documentation_has_every_option_and_no_other() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "sources.md").read_text("utf-8")
+    table = text.partition("## Options")[2].partition("## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    documented = set(re.findall(r"`([a-z]+)=", " ".join(rows)))
+    assert documented == set(Options.__dataclass_fields__)
+
+
 def test_a_uri_shows_no_password() -> None:
     parsed = parse_uri("rtsp://me:geheim@cam/1?token=abc123")
     assert str(parsed) == "rtsp rtsp://***@cam/1?token=***"
