@@ -8,7 +8,7 @@ import {
 } from "./view.js";
 
 const KEPT_EVENTS = 300;
-const NAME_LETTERS = 27;
+const NAME_LETTERS = 24;
 const KEPT_LATENCIES = 240;
 const LINKS = {
   waiting: ["waiting", "connecting", ""],
@@ -82,12 +82,14 @@ function draw() {
 }
 
 function showModel(status) {
-  const model = status?.model ?? {};
+  const { name, variant, provider } = status?.model ?? {};
   const parts = [
-    model.name, model.variant, model.provider,
+    variant?.startsWith(name) ? variant : [name, variant].filter(Boolean).join(" "),
+    provider?.split(" (")[0],
     status && `running for ${duration(status.uptime_s).replace(/\.\d/, "")}`,
   ];
   setText(byId("model"), parts.filter(Boolean).join(" · "));
+  byId("model").title = provider ?? "";
 }
 
 function showSources(sources, shown) {
