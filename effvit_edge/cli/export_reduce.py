@@ -53,7 +53,7 @@ def reduce(
         output,
         precision=precision,
         limits=graph_limits(precision, reduction.limits),
-        attention="fp32" if reduction.fp32_attention else "fp16",
+        attention="fp32" if reduction.fp32_attention else "auto",
         calibration=calibration,
         auto_exclude=reduction.auto_exclude,
         footage=footage,

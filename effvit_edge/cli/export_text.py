@@ -150,6 +150,8 @@ def _conversion_lines(report: Conversion, footage: str) -> list[str]:
         loops = verdict.drift.by_loop
         over = f"over {verdict.drift.frames} frames the mean difference goes from"
         lines += row("drift", f"{over} {loops[1]:.1e} to {loops[-1]:.1e}")
+    reach = f"its numbers reach {report.attention_reach:.1%} of half precision's range"
+    lines += row("reach", f"attention in {report.attention.upper()}: {reach}")
     if report.excluded:
         lines += prose("kept", f"in higher precision: {', '.join(report.excluded)}")
     if report.accuracy is not None:
@@ -170,6 +172,7 @@ def _conversion_record(report: Conversion) -> dict[str, object]:
         "nodes": report.nodes,
         "quantised": report.quantised,
         "excluded": list(report.excluded),
+        "attention": {"precision": report.attention, "reach": report.attention_reach},
         "gate": {**as_record(report.verdict), "limits": dataclasses.asdict(report.limits)},
         "accuracy": None if accuracy is None else dataclasses.asdict(accuracy),
         "card": dataclasses.asdict(report.card),

@@ -26,7 +26,7 @@ Attention = Literal["native", "plugin"]
 """Plain operators, or one operator without a body, for TensorRT with the plugin."""
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 
-_KEY_MASS = 8.0
+_KEY_GAIN = 0.2
 _LEAST_NORMAL = 2.0**-14
 _LEAST_FLOAT = 2.0**-126
 _LARGEST_INDEX = 2**31 - 1
@@ -115,7 +115,7 @@ def _clip_body(form: _Form) -> onnx.FunctionProto:
     else:
         sums = _band_sums(form) if form.causal else _WHOLE_CLIP_SUMS
     names = "eps, window, causal, batch"
-    return _function(f"{CLIP_OP} <{names}> (qkv) => (out)", _mass(form), sums, form.eps)
+    return _function(f"{CLIP_OP} <{names}> (qkv) => (out)", _frames(form), sums, form.eps)
 
 
 _WHOLE_CLIP_SUMS = """
@@ -165,24 +165,22 @@ def _step_body(form: _Form) -> onnx.FunctionProto:
         seen = Cast <to = 1> (frames_seen)
     """
     names = "(qkv, ring, frames_seen) => (out, next_ring)"
-    return _function(f"{STEP_OP} <eps> {names}", _mass(form), sums, form.eps)
+    return _function(f"{STEP_OP} <eps> {names}", _frames(form), sums, form.eps)
 
 
-def _mass(form: _Form) -> str:
-    """``mass = 8 / M``, and ``frames = M`` where that is the tensor's own."""
+def _frames(form: _Form) -> str:
+    """``frames = M``, where it is the tensor's own as well."""
     if form.causal:
-        return _number("mass", _KEY_MASS / form.window)
+        return _number("frames", float(form.window))
     return f"""
         batch_size = Constant <value = int64[1] {{{form.batch}}}> ()
         row_count = Gather (shape, first)
         frame_count = Div (row_count, batch_size)
         frames = Cast <to = 1> (frame_count)
-        {_number("clip_mass", _KEY_MASS)}
-        mass = Div (clip_mass, frames)
     """
 
 
-def _function(signature: str, mass: str, sums: str, eps: float) -> onnx.FunctionProto:
+def _function(signature: str, frames: str, sums: str, eps: float) -> onnx.FunctionProto:
     """``summary (F, heads, d + 1, d)`` before the sums over time, ``sum`` and ``seen`` after."""
     text = f"""
     <opset_import: ["" : {OPSET}], domain: "{DOMAIN}">
@@ -195,8 +193,11 @@ def _function(signature: str, mass: str, sums: str, eps: float) -> onnx.Function
         shape = Shape (qkv)
         token_count = Gather (shape, fourth)
         tokens = Cast <to = 1> (token_count)
-        {mass}
-        factor = Div (mass, tokens)
+        {frames}
+        summed_tokens = Mul (frames, tokens)
+        root = Sqrt (summed_tokens)
+        {_number("key_gain", _KEY_GAIN)}
+        factor = Div (key_gain, root)
 
         wide_qkv = Cast <to = 1> (qkv)
         raw_query, raw_key, value = Split <axis = 2, num_outputs = 3> (wide_qkv)

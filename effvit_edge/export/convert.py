@@ -29,6 +29,7 @@ from effvit_edge.export.precision.fp16 import to_fp16
 from effvit_edge.export.precision.graph import read_card, write_card
 from effvit_edge.export.precision.int8 import insert_qdq, quantisable
 from effvit_edge.export.precision.nodes import Kind, classify
+from effvit_edge.export.precision.reach import SAFE_REACH, attention_reach
 from effvit_edge.export.precision.rounded import emulate_half
 from effvit_edge.export.rules import broken_rules
 from effvit_edge.export.runner import batch_of, onnx_logits
@@ -37,7 +38,8 @@ from effvit_edge.runtime.verify import verify_path
 
 Reduced = Literal["fp16", "int8"]
 REDUCED: tuple[Reduced, ...] = get_args(Reduced)
-Attention = Literal["fp16", "fp32"]
+Attention = Literal["auto", "fp16", "fp32"]
+"""Its precision; ``auto`` is float32 where footage shows that half precision might overflow."""
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 Measure = Callable[[Path], float]
 """The share of labelled sequences that a float32 ONNX file gets right."""
@@ -80,6 +82,10 @@ class Conversion:
     accuracy: Accuracy | None
     runs: bool
     """Whether it labels videos: a stream without an axis for several cameras."""
+    attention: Attention
+    """The precision of the attention."""
+    attention_reach: float
+    """Its largest number on the footage, as a part of the largest in half precision."""
 
 
 def read_parent(path: Path) -> Parent:
@@ -135,7 +141,7 @@ def convert(
     *,
     precision: Reduced,
     limits: Limits,
-    attention: Attention = "fp16",
+    attention: Attention = "auto",
     calibration: Calibration | None = None,
     auto_exclude: bool = False,
     footage: Clips | None = None,
@@ -149,7 +155,8 @@ def convert(
         path: ends in ``.onnx``.
         precision: ``int8`` has Q/DQ, and half precision elsewhere.
         limits: what the gate lets through.
-        attention: ``fp32`` keeps it in float32.
+        attention: ``fp32`` keeps it in float32, ``auto`` does where its numbers come near the end
+            of half precision.
         calibration: for ``int8``.
         auto_exclude: keep the worst nodes in higher precision until the gate holds.
         footage: what the gate shows, ``(K, T, H, W, 3)``; rendered by default.
@@ -160,8 +167,11 @@ def convert(
         GateFailure: the child's answers differ too much, or it gets too much wrong.
     """
     card = parent.card
-    recipe = _Recipe(parent.model, precision, attention, calibration)
     shown = rendered_footage(card) if footage is None else footage
+    reach = attention_reach(parent.model, shown)
+    if attention == "auto":
+        attention = "fp32" if reach > SAFE_REACH else "fp16"
+    recipe = _Recipe(parent.model, precision, attention, calibration)
     gate = Gate(parent.model, card, shown, limits, follow=follow)
     child = _find_child(gate, recipe, auto_exclude, path.name)
     accuracy = None
@@ -181,6 +191,8 @@ def convert(
         recipe.quantised(child.excluded),
         accuracy,
         card.mode == "stream" and batch_of(graph) is None and not graph.functions,
+        attention,
+        reach,
     )
 
 

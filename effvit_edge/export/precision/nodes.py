@@ -60,7 +60,7 @@ def attention_nodes(view: GraphView) -> list[onnx.NodeProto]:
 
     products = [n for n in view.nodes if n.domain == DOMAIN or (n.op_type == "MatMul" and plain(n))]
     behind = _reach(products, view.followers, plain)
-    around = _reach(behind, view.makers, plain)
+    around = _reach(behind.values(), view.makers, plain)
     return [node for node in view.nodes if node.name in around]
 
 
@@ -93,13 +93,12 @@ def _entry_nodes(view: GraphView, graph: onnx.GraphProto) -> list[onnx.NodeProto
 
 
 def _reach(
-    start: Iterable[onnx.NodeProto] | dict[str, onnx.NodeProto],
+    start: Iterable[onnx.NodeProto],
     neighbours: Callable[[onnx.NodeProto], list[onnx.NodeProto]],
     enters: Callable[[onnx.NodeProto], bool],
 ) -> dict[str, onnx.NodeProto]:
     """All nodes that can be reached over nodes that may be entered, the start included."""
-    nodes = start.values() if isinstance(start, dict) else start
-    found = {node.name: node for node in nodes}
+    found = {node.name: node for node in start}
     waiting = list(found.values())
     while waiting:
         for node in neighbours(waiting.pop()):

@@ -1,6 +1,8 @@
 // The C interface: checks, the choice of kernels, the launches. Compiled by nvcc, or for a host.
 #include "api.h"
 
+#include <cmath>
+
 #include "kernels.cu"
 
 #if defined(_WIN32)
@@ -60,7 +62,7 @@ effvit::Launch make_launch(const EffvitShape* s, const void* qkv, void* out, voi
   launch.sum_window = launch.window;
   launch.causal = s->causal != 0;
   launch.key_factor =
-      static_cast<float>(8.0 / (static_cast<double>(launch.window) * s->tokens));
+      static_cast<float>(0.2 / std::sqrt(static_cast<double>(launch.window) * s->tokens));
   launch.eps = s->eps;
   const long long most = (s->tokens - 1) / kAnswerThreads + 1;
   const long long wanted = (kEnoughBlocks - 1) / rows(s) + 1;

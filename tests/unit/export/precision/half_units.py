@@ -1,0 +1,80 @@
+"""Running half-precision graphs with numpy, with sums as units of different kinds add them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+Array = npt.NDArray[Any]
+Total = Callable[[Array], Array]
+"""Adds up float32 terms along the first axis; float16."""
+
+
+def in_single(terms: Array) -> Array:
+    """In float32, rounded once, as tensor cores with float32 accumulators do."""
+    return np.asarray(terms.sum(0, dtype=np.float32).astype(np.float16))
+
+
+def by_sixteens(terms: Array) -> Array:
+    """Sixteen at a time exactly, the running sum rounded after each, as FP16 accumulators do."""
+    total = np.zeros(terms.shape[1:], np.float16)
+    for start in range(0, len(terms), 16):
+        total = (total.astype(np.float32) + terms[start : start + 16].sum(0)).astype(np.float16)
+    return total
+
+
+def one_by_one(terms: Array) -> Array:
+    """The running sum is rounded after every term: the worst order there is."""
+    total = np.zeros(terms.shape[1:], np.float16)
+    for term in terms:
+        total = (total.astype(np.float32) + term).astype(np.float16)
+    return total
+
+
+def run(model: onnx.ModelProto, feeds: Mapping[str, Array], total: Total) -> dict[str, Array]:
+    """The outputs of a graph whose every node rounds to the type of its output.
+
+    Args:
+        model: of the operators that the attention is made of.
+        feeds: its inputs.
+        total: how products and sums are added up.
+    """
+    names = [tensor.name for tensor in model.graph.output]
+    evaluator = ReferenceEvaluator(model, new_ops=[_product(total), _sum(total)])
+    return dict(zip(names, evaluator.run(names, dict(feeds)), strict=True))
+
+
+def _product(total: Total) -> type[OpRun]:
+    class MatMul(OpRun):  # type: ignore[misc]
+        op_domain = ""
+
+        def _run(self, a: Array, b: Array) -> tuple[Array]:
+            assert a.dtype == b.dtype == np.float16
+            left, right = a.astype(np.float32), b.astype(np.float32)
+            out = np.empty((*a.shape[:-1], b.shape[-1]), np.float16)
+            for i in np.ndindex(*a.shape[:-2]):
+                out[i] = total(left[i].T[:, :, None] * right[i][:, None, :])
+            return (out,)
+
+    return MatMul
+
+
+def _sum(total: Total) -> type[OpRun]:
+    class ReduceSum(OpRun):  # type: ignore[misc]
+        op_domain = ""
+
+        def _run(
+            self, x: Array, axes: Array, keepdims: int = 1, noop_with_empty_axes: int = 0
+        ) -> tuple[Array]:
+            assert x.dtype == np.float16
+            (axis,) = (int(a) for a in axes)
+            out = total(np.moveaxis(x, axis, 0).astype(np.float32))
+            return (np.expand_dims(out, axis) if keepdims else out,)
+
+    return ReduceSum
