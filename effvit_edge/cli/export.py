@@ -63,10 +63,11 @@ from effvit_edge.core.card import MODES, PRECISIONS
 @click.option(
     "--calibration-method",
     "method",
-    type=click.Choice(["minmax", "percentile", "entropy"]),
-    default="percentile",
+    type=click.Choice(["channels", "minmax", "percentile", "entropy"]),
+    default="channels",
     show_default=True,
-    help="Which values INT8 holds: all, all but 1 in 10,000, or those that tell most.",
+    help="Which values INT8 holds: all, with the channels of a tensor made alike; with those as "
+    "they are all, all but 1 in 10,000, or those that tell most.",
 )
 @click.option(
     "--verify", metavar="DATA", help="FP16 and INT8: labelled data to compare accuracy on."

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
 
 from effvit_edge.cli.export_text import Account, conversion_account, row
 from effvit_edge.core.card import Precision
@@ -14,6 +19,7 @@ from effvit_edge.core.limits import graph_limits
 
 if TYPE_CHECKING:
     from effvit_edge.export.convert import Conversion, Measure, Parent, Reduced
+    from effvit_edge.export.exclude import Tick
     from effvit_edge.export.precision.calibrate import Calibration, Method
     from effvit_edge.export.samples import Clips
 
@@ -46,19 +52,21 @@ def reduce(
 
     calibration, footage = _calibrate(parent, precision, reduction)
     measure, shown = _measure(parent, reduction)
-    if shown is not None:
-        footage = shown
-    report = convert(
-        parent,
-        output,
-        precision=precision,
-        limits=graph_limits(precision, reduction.limits),
-        attention="fp32" if reduction.fp32_attention else "auto",
-        calibration=calibration,
-        auto_exclude=reduction.auto_exclude,
-        footage=footage,
-        measure=measure,
-    )
+    # What layers are excluded by is not what accuracy is told on, where there is other footage.
+    footage = shown if footage is None else footage
+    with _search_progress() as tick:
+        report = convert(
+            parent,
+            output,
+            precision=precision,
+            limits=graph_limits(precision, reduction.limits),
+            attention="fp32" if reduction.fp32_attention else "auto",
+            calibration=calibration,
+            auto_exclude=reduction.auto_exclude,
+            footage=footage,
+            measure=measure,
+            tick=tick,
+        )
     account = conversion_account(report, "rendered" if footage is None else "real")
     if calibration is not None:
         ranges = row(
@@ -68,6 +76,15 @@ def reduce(
         )
         account = dataclasses.replace(account, lines=[*ranges, *account.lines])
     return report, account
+
+
+@contextmanager
+def _search_progress() -> Iterator[Tick]:
+    """A bar on a terminal, from the first layer that ``--auto-exclude`` has looked at."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("looking for what to exclude", visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
 
 
 def _calibrate(

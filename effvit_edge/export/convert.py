@@ -21,7 +21,7 @@ from effvit_edge.core.files import atomic_pair
 from effvit_edge.core.optional import require
 from effvit_edge.core.strict_json import JSON
 from effvit_edge.export.attention_body import with_bodies, without_bodies
-from effvit_edge.export.exclude import find_exclusions
+from effvit_edge.export.exclude import Tick, find_exclusions
 from effvit_edge.export.footage import rendered_footage
 from effvit_edge.export.gate import DRIFT_FRAMES, Gate, Limits, Verdict
 from effvit_edge.export.precision.calibrate import Calibration
@@ -147,6 +147,7 @@ def convert(
     footage: Clips | None = None,
     measure: Measure | None = None,
     follow: int = DRIFT_FRAMES,
+    tick: Tick | None = None,
 ) -> Conversion:
     """Write ``path`` and, beside it, ``NAME.verify.npz``; all of it or nothing.
 
@@ -162,6 +163,7 @@ def convert(
         footage: what the gate shows, ``(K, T, H, W, 3)``; rendered by default.
         measure: judges parent and child on labelled data.
         follow: how many frames the gate shows a stream at least.
+        tick: told how far ``auto_exclude`` is.
 
     Raises:
         GateFailure: the child's answers differ too much, or it gets too much wrong.
@@ -173,7 +175,7 @@ def convert(
         attention = "fp32" if reach > SAFE_REACH else "fp16"
     recipe = _Recipe(parent.model, precision, attention, calibration)
     gate = Gate(parent.model, card, shown, limits, follow=follow)
-    child = _find_child(gate, recipe, auto_exclude, path.name)
+    child = _find_child(gate, recipe, auto_exclude, path.name, tick)
     accuracy = None
     if measure is not None:
         accuracy = _measured(parent, child.model, path, measure, limits)
@@ -205,9 +207,11 @@ class _Child:
     verdict: Verdict
 
 
-def _find_child(gate: Gate, recipe: _Recipe, auto_exclude: bool, name: str) -> _Child:
+def _find_child(
+    gate: Gate, recipe: _Recipe, auto_exclude: bool, name: str, tick: Tick | None
+) -> _Child:
     if auto_exclude:
-        excluded, model, verdict = find_exclusions(gate, recipe.make, recipe.candidates)
+        excluded, model, verdict = find_exclusions(gate, recipe.make, recipe.candidates, tick=tick)
     else:
         excluded, model = [], recipe.make(())
         verdict = gate.judge(model)

@@ -10,15 +10,16 @@ from effvit_edge.data.types import EvaluationSequences
 from effvit_edge.export.precision.calibrate import choose_balanced
 from effvit_edge.export.samples import Clips, render_samples
 
-_FRAMES = 252
-"""Of a stream; a gate shows them in loops."""
-_OF_EACH = 32
-_CLIPS = 16
+_RENDERED_FRAMES = 252
+"""Of a stream."""
+_REAL_SEQUENCES, _OF_EACH = 32, 32
+"""Of a stream: so many frames that one in a hundred is ten of them."""
+_REAL_CLIPS = 16
 
 
 def rendered_footage(card: ModelCard) -> Clips:
     """Clips ``(K, T, H, W, 3)`` of moving pictures."""
-    return render_samples(card, card.num_frames if card.mode == "clip" else _FRAMES // 2)
+    return render_samples(card, card.num_frames if card.mode == "clip" else _RENDERED_FRAMES // 2)
 
 
 def real_footage(card: ModelCard, sequences: EvaluationSequences, seed: int) -> Clips:
@@ -27,17 +28,14 @@ def real_footage(card: ModelCard, sequences: EvaluationSequences, seed: int) -> 
     Args:
         card: of the model.
         sequences: at its size and rate.
-        seed: of the choice.
+        seed: of the choice, which is another than calibration's by the same seed.
 
     Raises:
         InputError: nothing can be read.
     """
-    shown = []
-    for sequence in choose_balanced(sequences, _CLIPS, seed):
-        if card.mode == "clip":
-            shown.append(sequence.frames[0])
-        elif sum(map(len, shown)) < _FRAMES:
-            shown.append(sequence.frames[:_OF_EACH])
+    clips = card.mode == "clip"
+    chosen = choose_balanced(sequences, _REAL_CLIPS if clips else _REAL_SEQUENCES, seed + 1)
+    shown = [s.frames[0] if clips else s.frames[:_OF_EACH] for s in chosen]
     if not shown:
         raise InputError("No sequence of the data can be read.")
-    return np.stack(shown) if card.mode == "clip" else np.concatenate(shown)[None]
+    return np.stack(shown) if clips else np.concatenate(shown)[None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -44,7 +44,9 @@ class Drift:
     def growth(self) -> float:
         """From the second loop, when every state holds what it always will, to the last."""
         second, last = self.by_loop[1], self.by_loop[-1]
-        return last / second if second > 0 else float(last > 0) * math.inf
+        if second > 0:
+            return last / second
+        return math.inf if last > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,10 @@ class Gate:
     Args:
         parent: in float32.
         card: its card.
-        footage: ``(K, T, H, W, 3)`` uint8; a stream is shown all of it, one clip after another, in
-            loops.
+        footage: ``(K, T, H, W, 3)`` uint8; a stream is shown all of it, one clip after another,
+            after as much of its start as it takes to tell drift, in loops.
         limits: what is let through.
-        follow: how many frames a stream is shown at least.
+        follow: how many frames a stream is followed in loops at least.
     """
 
     def __init__(
@@ -99,19 +101,30 @@ class Gate:
         self._card = card
         self._limits = limits
         self._batch = batch_of(parent)
-        self._clips = footage if card.mode == "clip" else _loops(footage, follow)
+        self._clips, self._looped = footage, 0
+        if card.mode == "stream":
+            self._clips, self._looped = _loops(footage, follow)
         self._answers = onnx_logits(parent, self._clips, batch=self._batch)
 
-    def judge(self, child: onnx.ModelProto) -> Verdict:
-        """Compare a child, as a device will compute it."""
+    def judge(self, child: onnx.ModelProto, *, allow: float = 1.0) -> Verdict:
+        """Compare a child, as a device will compute it.
+
+        Args:
+            child: the graph.
+            allow: the part of the permitted disagreement of labels that it may use up. Who searches
+                for a child on this footage takes less than all: the choice fits these frames better
+                than others.
+        """
         answers = onnx_logits(emulate_half(child), self._clips, batch=self._batch)
-        comparison = compare(self._answers, answers, self._card.label_groups)
+        comparison = compare(
+            self._once(self._answers), self._once(answers), self._card.label_groups
+        )
         largest = float(np.abs(self._answers).max())
         relative = comparison.max_abs / largest if largest else comparison.max_abs
         drift = self._drift(answers) if self._card.mode == "stream" else None
-        return Verdict(
-            comparison, relative, drift, tuple(self._faults(comparison, relative, drift))
-        )
+        limits = replace(self._limits, agreement=1 - allow * (1 - self._limits.agreement))
+        faults = self._faults(comparison, relative, drift, limits)
+        return Verdict(comparison, relative, drift, tuple(faults))
 
     def harm(self, child: onnx.ModelProto) -> float:
         """The mean difference of a child's logits over a little of the footage."""
@@ -182,14 +195,21 @@ class Gate:
     def _all_cameras(self, image: Clips) -> Clips:
         return image if self._batch is None else np.stack([image] * self._batch)
 
+    def _once(self, answers: Logits) -> Logits:
+        """Those to the first loop and to what is shown once: repeats only tell drift."""
+        again = slice(self._looped // _LOOPS, self._looped)
+        return answers if self._card.mode == "clip" else np.delete(answers, again, axis=1)
+
     def _drift(self, answers: Logits) -> Drift:
-        difference = np.abs(answers[0].astype(np.float64) - self._answers[0])
+        looped = slice(self._looped)
+        difference = np.abs(answers[0, looped].astype(np.float64) - self._answers[0, looped])
         frames = difference.reshape(len(difference), -1).mean(1)
         by_loop = frames.reshape(_LOOPS, -1).mean(1)
         return Drift(len(frames), tuple(by_loop.tolist()))
 
-    def _faults(self, found: Comparison, relative: float, drift: Drift | None) -> list[str]:
-        limits = self._limits
+    def _faults(
+        self, found: Comparison, relative: float, drift: Drift | None, limits: Limits
+    ) -> list[str]:
         faults = limits.faults(found, relative, self._card)
         if drift is not None and not drift.growth <= limits.growth:
             faults.append(
@@ -199,12 +219,17 @@ class Gate:
         return faults
 
 
-def _loops(footage: Clips, least: int) -> Clips:
-    """One clip of at least so many frames that shows the same ones ``_LOOPS`` times."""
+def _loops(footage: Clips, least: int) -> tuple[Clips, int]:
+    """One clip that shows the same frames ``_LOOPS`` times, then those that are left, once.
+
+    Returns:
+        The clip, and how many of its frames are loops, at least ``least``.
+    """
     frames = footage.reshape(1, -1, *footage.shape[2:])
     wanted = math.ceil(least / _LOOPS)
-    once = np.tile(frames, (1, math.ceil(wanted / frames.shape[1]), 1, 1, 1))
-    return np.tile(once, (1, _LOOPS, 1, 1, 1))
+    once = np.tile(frames, (1, math.ceil(wanted / frames.shape[1]), 1, 1, 1))[:, :wanted]
+    loops = np.tile(once, (1, _LOOPS, 1, 1, 1))
+    return np.concatenate([loops, frames[:, wanted:]], axis=1), loops.shape[1]
 
 
 class _Spread:

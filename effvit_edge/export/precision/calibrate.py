@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,10 +21,15 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.core.optional import require
 from effvit_edge.data.failures import describe_failures
 from effvit_edge.data.types import IGNORE, EvaluationSequences, Frames, LabelledSequence, Targets
-from effvit_edge.export.precision.int8 import Ranges, quiet_onnxruntime, tensors_to_calibrate
+from effvit_edge.export.precision.channels import Range, Ranges
+from effvit_edge.export.precision.int8 import (
+    quiet_onnxruntime,
+    read_by_convolutions,
+    tensors_to_calibrate,
+)
 from effvit_edge.export.runner import Runner, Tensors, batch_of
 
-Method = Literal["minmax", "entropy", "percentile"]
+Method = Literal["channels", "minmax", "entropy", "percentile"]
 METHODS: tuple[Method, ...] = get_args(Method)
 LEAST_CLIPS = 24
 """Fewer sequences than this say too little about what a model will see."""
@@ -54,7 +59,7 @@ def calibrate(
     model: onnx.ModelProto,
     sequences: EvaluationSequences,
     *,
-    method: Method = "percentile",
+    method: Method = "channels",
     clips: int = CLIPS,
     seed: int = 0,
 ) -> Calibration:
@@ -63,8 +68,10 @@ def calibrate(
     Args:
         model: in float32.
         sequences: labelled footage at the model's size and rate.
-        method: ``minmax`` keeps everything, ``percentile`` lets 1 in 10,000 saturate, ``entropy``
-            keeps what tells most (Kullback-Leibler, as TensorRT's calibrator).
+        method: ``channels`` keeps everything and evens the channels of what convolutions read;
+            the others leave channels as they are: ``minmax`` keeps everything, ``percentile`` lets
+            1 in 10,000 saturate, ``entropy`` keeps what tells most (Kullback-Leibler, as TensorRT's
+            calibrator).
         clips: sequences to use at most, balanced over the classes.
         seed: of the choice.
 
@@ -77,7 +84,7 @@ def calibrate(
         )
     tensors = tensors_to_calibrate(model)
     runner = Runner(model, tensors)
-    collector = _Collector(method)
+    collector = _Collector(method, read_by_convolutions(model))
     digest, frames, classes = hashlib.sha256(), 0, Counter[int]()
     for sequence in choose_balanced(sequences, clips, seed):
         classes[_label(sequence.targets)] += 1
@@ -153,12 +160,14 @@ def _look(runner: Runner, frames: Frames) -> Iterator[Tensors]:
 
 
 class _Collector:
-    """Largest magnitudes, or onnxruntime's histograms."""
+    """Extremes and means by channel, or onnxruntime's histograms."""
 
-    def __init__(self, method: Method) -> None:
-        self._largest: dict[str, float] = {}
+    def __init__(self, method: Method, by_channel: Collection[str]) -> None:
+        self._method = method
+        self._by_channel = frozenset(by_channel)
+        self._seen: dict[str, _Seen] = {}
         self._histograms: Any = None
-        if method != "minmax":
+        if method in _BINS:
             require("onnxruntime", "export")
             from onnxruntime.quantization.calibrate import HistogramCollector
 
@@ -167,18 +176,50 @@ class _Collector:
             )
 
     def add(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
-        """Look at some values."""
+        """Look at some values: ``(moments, frames, C, H, W)``, or any shape without channels."""
         for name, values in tensors.items():
-            largest = float(np.abs(values).max())
-            self._largest[name] = max(self._largest.get(name, 0.0), largest)
+            if name not in self._by_channel:
+                values = values.reshape(-1, 1, 1, 1)
+            self._seen.setdefault(name, _Seen()).add(values)
         if self._histograms is not None:
             with quiet_onnxruntime():
                 self._histograms.collect(tensors)
 
-    def ranges(self) -> dict[str, float]:
+    def ranges(self) -> dict[str, Range]:
         """What to hold."""
-        if self._histograms is None or not self._largest:
-            return self._largest
+        found = {name: self._range(name, seen) for name, seen in self._seen.items()}
+        if self._histograms is None or not found:
+            return found
         with quiet_onnxruntime():
-            found = self._histograms.compute_collection_result()
-        return {name: max(abs(float(v[0])), abs(float(v[1]))) for name, v in found.items()}
+            ends = self._histograms.compute_collection_result()
+        return {
+            name: replace(known, largest=max(abs(float(end)) for end in ends[name][:2]))
+            for name, known in found.items()
+        }
+
+    def _range(self, name: str, seen: _Seen) -> Range:
+        known = Range(float(max(-seen.low.min(), seen.high.max())))
+        if name not in self._by_channel:
+            return known
+        known = replace(known, mean=tuple((seen.sums / seen.count).tolist()))
+        if self._method != "channels":
+            return known
+        return replace(known, low=tuple(seen.low.tolist()), high=tuple(seen.high.tolist()))
+
+
+class _Seen:
+    """One tensor's channels."""
+
+    def __init__(self) -> None:
+        self.low: npt.NDArray[np.float32] = np.full(1, np.inf, np.float32)
+        self.high: npt.NDArray[np.float32] = np.full(1, -np.inf, np.float32)
+        self.sums: npt.NDArray[np.float64] = np.zeros(1)
+        self.count = 0
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        """Some values ``(…, C, H, W)``."""
+        rows = np.moveaxis(values, -3, 0).reshape(values.shape[-3], -1)
+        self.low = np.minimum(self.low, rows.min(1))
+        self.high = np.maximum(self.high, rows.max(1))
+        self.sums = self.sums + rows.sum(1, dtype=np.float64)
+        self.count += rows.shape[1]

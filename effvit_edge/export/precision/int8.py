@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 
@@ -12,6 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 from effvit_edge.core.optional import require
+from effvit_edge.export.precision.channels import Ranges, add_to_bias, even_channels
 from effvit_edge.export.precision.fp16 import LEAST_NORMAL
 from effvit_edge.export.precision.graph import GraphView, constant, sort_nodes
 from effvit_edge.export.precision.nodes import Kind, classify
@@ -31,9 +32,6 @@ _OPTIONS = {
     "OpTypesToExcludeOutputQuantization": _OPERATORS,
 }
 
-Ranges = Mapping[str, float]
-"""The largest magnitude that each tensor is to hold; beyond it, values saturate."""
-
 
 def quantisable(model: onnx.ModelProto) -> list[str]:
     """The nodes that INT8 is for, in the graph's order."""
@@ -48,16 +46,23 @@ def tensors_to_calibrate(model: onnx.ModelProto) -> list[str]:
     return [name for name in dict.fromkeys(read) if name and name not in view.constants]
 
 
+def read_by_convolutions(model: onnx.ModelProto) -> set[str]:
+    """Those of ``tensors_to_calibrate(model)`` that have their channels before the picture."""
+    chosen = set(quantisable(model))
+    return {n.input[0] for n in model.graph.node if n.name in chosen and n.op_type == "Conv"}
+
+
 def insert_qdq(
     model: onnx.ModelProto, ranges: Ranges, *, exclude: Collection[str] = ()
 ) -> onnx.ModelProto:
     """A float32 graph with Q/DQ around the quantisable nodes, by onnxruntime's quantiser.
 
-    Weights are per channel, everything is symmetric.
+    Weights are per channel, activations per tensor, everything is symmetric. What the rounding of
+    its weights adds to a convolution's answer on average is taken off its bias.
 
     Args:
         model: in float32.
-        ranges: of ``tensors_to_calibrate(model)``.
+        ranges: of ``tensors_to_calibrate(model)``; with those of channels, inputs are evened first.
         exclude: nodes that stay as they are.
     """
     require("onnxruntime", "export")
@@ -65,13 +70,14 @@ def insert_qdq(
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-    source = onnx.ModelProto()
-    source.CopyFrom(model)
     nodes = [name for name in quantisable(model) if name not in set(exclude)]
-    _raise_opset(source)
+    original, ranges = even_channels(model, ranges, nodes)
+    _raise_opset(original)
     if not nodes:
-        return source
-    limits = {name: (np.float32(-largest), np.float32(largest)) for name, largest in ranges.items()}
+        return original
+    source = onnx.ModelProto()
+    source.CopyFrom(original)
+    limits = {n: (np.float32(-r.largest), np.float32(r.largest)) for n, r in ranges.items()}
     data = TensorsData(CalibrationMethod.MinMax, limits)
     with quiet_onnxruntime():
         quantizer = QDQQuantizer(
@@ -92,13 +98,30 @@ def insert_qdq(
     result.opset_import.extend(model.opset_import)  # the quantiser adds domains it does not use
     _raise_opset(result)
     _name_all(result)
-    _requantise(result, model)
+    _leave_other_readers(result, nodes)
+    lost = _requantise(result, original)
+    _correct_biases(result, original, nodes, lost, ranges)
     known = [t.name for t in (*result.graph.input, *result.graph.initializer)]
     ordered = sort_nodes(result.graph.node, known)
     del result.graph.node[:]
     result.graph.node.extend(ordered)
     onnx.checker.check_model(result, full_check=True)
     return result
+
+
+def _leave_other_readers(model: onnx.ModelProto, nodes: Collection[str]) -> None:
+    """Let all but the quantised nodes read tensors as they were.
+
+    The quantiser hands the rounded tensor to every reader; residuals would carry its error on.
+    """
+    made = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.name in nodes or node.op_type in QDQ:
+            continue
+        for index, name in enumerate(node.input):
+            source = made.get(name)
+            if source is not None and source.op_type == "DequantizeLinear":
+                node.input[index] = made[source.input[0]].input[0]
 
 
 def _raise_opset(model: onnx.ModelProto) -> None:
@@ -109,12 +132,16 @@ def _raise_opset(model: onnx.ModelProto) -> None:
                 entry.version = max(entry.version, INT8_OPSET)
 
 
-def _requantise(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+def _requantise(model: onnx.ModelProto, source: onnx.ModelProto) -> dict[str, np.ndarray]:
     """Make every scale a normal number of half precision, and quantise the weights by those.
 
     The rest of the graph is cast to half precision afterwards, its scales too; rounded then, they
     would no longer be what the weights were divided by.
+
+    Returns:
+        What each weight of ``source`` has lost by rounding.
     """
+    lost: dict[str, np.ndarray] = {}
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     originals = {tensor.name: tensor for tensor in source.graph.initializer}
     for node in model.graph.node:
@@ -127,12 +154,35 @@ def _requantise(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
         weight = tensors.get(node.input[0])
         if node.op_type == "DequantizeLinear" and weight is not None:
             axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-            values = numpy_helper.to_array(originals[weight.name.removesuffix(_QUANTISED_SUFFIX)])
+            name = weight.name.removesuffix(_QUANTISED_SUFFIX)
+            values = numpy_helper.to_array(originals[name])
             steps = rounded
             if rounded.ndim:
                 steps = rounded.reshape([-1 if i == axis else 1 for i in range(values.ndim)])
             integers = np.clip(np.rint(values / steps), -127, 127).astype(np.int8)
             weight.CopyFrom(constant(weight.name, integers))
+            lost[name] = values - integers * steps
+    return lost
+
+
+def _correct_biases(
+    model: onnx.ModelProto,
+    source: onnx.ModelProto,
+    nodes: Collection[str],
+    lost: dict[str, np.ndarray],
+    ranges: Ranges,
+) -> None:
+    """Add the answer to a mean input that was lost by rounding weights.
+
+    This is the bias correction of Nagel et al. 2019 (arXiv:1906.04721), with the mean from
+    calibration. Beside a border padded with zeros, it is an estimate.
+    """
+    children = {node.name: node for node in model.graph.node}
+    for node in source.graph.node:
+        known = ranges.get(node.input[0]) if node.name in nodes else None
+        if node.op_type == "Conv" and known is not None and known.mean:
+            mean = np.array(known.mean, np.float32)
+            add_to_bias(model.graph, children[node.name], lost[node.input[1]].sum((2, 3)) @ mean)
 
 
 def _round_up(scales: np.ndarray) -> np.ndarray:
