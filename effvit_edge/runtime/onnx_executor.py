@@ -75,8 +75,9 @@ class OnnxExecutor:
     def add_pair(self) -> None:
         """See `SlotStore`."""
         pair = [[self._allocate(state) for state in self.states] for _ in range(2)]
+        bindings = [self._bind(pair[0], pair[1]), self._bind(pair[1], pair[0])]
         self._slots += pair
-        self._bindings += [self._bind(pair[0], pair[1]), self._bind(pair[1], pair[0])]
+        self._bindings += bindings
 
     def write(self, slot: int, parts: Sequence[Array]) -> None:
         """See `SlotStore`."""

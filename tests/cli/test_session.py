@@ -16,7 +16,7 @@ from effvit_edge.cli.building import build_with_progress, engine_lines
 from effvit_edge.cli.main import main
 from effvit_edge.cli.session import open_model
 from effvit_edge.core.comparison import Comparison
-from effvit_edge.core.errors import EnvironmentFault, InputError
+from effvit_edge.core.errors import EnvironmentFault, GateFailure, InputError
 from effvit_edge.core.files import sha256_file
 from effvit_edge.core.limits import LIMITS
 from effvit_edge.engine import BuildReport
@@ -87,6 +87,17 @@ def test_tensorrt_builds_an_engine_of_an_onnx_file_first(
     assert "built in 2 s" in err
     assert "same label 100.0%" in err
     assert "A note." in err
+
+
+def test_an_engine_from_the_cache_is_tested_with_the_file_beside_its_onnx_file(
+    tmp_path: Path, engines: Engines
+) -> None:
+    onnx = write_model(tmp_path / "named.onnx", tiny_card("stream"))
+    clips = np.full((1, 2, SIDE, SIDE, 3), 200, np.uint8)
+    np.savez(tmp_path / "named.verify.npz", clips=clips, logits=np.ones((1, 2, 3), np.float32))
+    with pytest.raises(GateFailure, match=r"named\.onnx answers otherwise.*by TensorRT 10\.3\.0"):
+        open_model(onnx, "tensorrt")
+    open_model(onnx, "tensorrt", self_test=False).close()
 
 
 def test_an_engine_runs_as_it_is(engines: Engines) -> None:
