@@ -155,3 +155,17 @@ def test_a_lost_process_is_told_in_a_sentence_and_costs_no_checkpoint(tmp_path: 
     assert "error: Another process ended; its message says why." in said
     assert "Traceback" not in said
     assert load_training(tmp_path / "run" / "last").facts["counters"]["step"] == 2
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_compiled_network(tmp_path: Path) -> None:
+    """To rounding as they train it as it is written, gradients of two parts exchanged once."""
+    small = {"widths": [8, 8, 16, 16, 32], "depths": [1, 1, 1, 1, 1]}
+    jobs = []
+    for name, compiled in (("compiled", True), ("plain", False)):
+        recipe = tree(tmp_path / name, "frozen", steps=2, accumulate=2)
+        recipe["speed"] |= {"compile": compiled, "precision": "fp32", "workers": 0}
+        jobs.append({"recipe": recipe, "resume": False, **small})
+    train_together(tmp_path, jobs)
+    compiled, plain = losses(tmp_path / "compiled"), losses(tmp_path / "plain")
+    assert len(plain) == 2 and compiled == pytest.approx(plain, rel=1e-4)

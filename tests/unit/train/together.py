@@ -6,21 +6,28 @@ import hashlib
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from effvit_edge.nn.efficientvit.presets import PRESETS
 from effvit_edge.train.distributed import join_group
 from effvit_edge.train.loop import Trainer
 from effvit_edge.train.recipe import parse_recipe
 
 
 def main(jobs: list[dict[str, Any]]) -> None:
-    """Each job: a ``recipe``, whether to ``resume``, and ``stop_at``, a step to be stopped at."""
+    """Each job: a ``recipe``, whether to ``resume``, and ``stop_at``, a step to be stopped at.
+
+    ``widths`` and ``depths`` are those of a smaller B0.
+    """
     torch.set_num_threads(1)
     with join_group(torch.device("cpu")) as group:
         for job in jobs:
+            sizes = {name: tuple(job[name]) for name in ("widths", "depths") if name in job}
+            PRESETS["b0"] = replace(PRESETS["b0"], **sizes)
             trainer = Trainer(parse_recipe(job["recipe"]), resume=job["resume"], group=group)
             stop = job.get("stop_at")
             if stop and group.rank == 1:  # a request to one process is heard by all
