@@ -51,7 +51,7 @@ def run(model: onnx.ModelProto, feeds: Mapping[str, Array], total: Total) -> dic
 
 
 def _product(total: Total) -> type[OpRun]:
-    class MatMul(OpRun):  # type: ignore[misc]
+    class MatMul(OpRun):
         op_domain = ""
 
         def _run(self, a: Array, b: Array) -> tuple[Array]:
@@ -66,7 +66,7 @@ def _product(total: Total) -> type[OpRun]:
 
 
 def _sum(total: Total) -> type[OpRun]:
-    class ReduceSum(OpRun):  # type: ignore[misc]
+    class ReduceSum(OpRun):
         op_domain = ""
 
         def _run(
