@@ -137,7 +137,7 @@ class LiveSource(Closing):
         try:
             while not self._stop.is_set():
                 fault = self._read_one_connection()
-                if fault is None:
+                if fault is None or self._stop.is_set():
                     break
                 self._after(fault)
         except EdgeError as error:

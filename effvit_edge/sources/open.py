@@ -125,11 +125,16 @@ class _Opening:
             )
         return asked
 
-    def live(self, connect: Connect, planned_backend: str, *, reconnect: bool = True) -> Source:
+    @property
+    def has_hardware(self) -> bool:
+        """Whether hardware can decode; on other machines GStreamer is not even looked for."""
+        jetson = is_jetson() if self._machine is None else self._machine.jetson
+        return jetson and self.machine.taker is not None
+
+    def live(self, connect: Connect, planned_backend: str) -> Source:
         options = self.uri.options
-        policy = LivePolicy(
-            options.buffer or self._buffer or BUFFER, options.gap, options.reconnect and reconnect
-        )
+        buffer = options.buffer or self._buffer or BUFFER
+        policy = LivePolicy(buffer, options.gap, options.reconnect)
         return LiveSource(
             self.name,
             connect,
@@ -201,13 +206,9 @@ def _csi(opening: _Opening) -> Source:
 
 
 def _rtsp(opening: _Opening) -> Source:
-    machine = opening.machine
-    by_hardware = machine.jetson and machine.taker is not None
-    if opening.backend == "gstreamer" or (opening.backend is None and by_hardware):
-        uri = opening.uri
-        return opening.live_pipeline(
-            pipelines.rtsp_pipeline(uri.target, uri.options, machine.target())
-        )
+    if opening.backend == "gstreamer" or (opening.backend is None and opening.has_hardware):
+        uri, target = opening.uri, opening.machine.target()
+        return opening.live_pipeline(pipelines.rtsp_pipeline(uri.target, uri.options, target))
     return opening.live(_network(opening, endless=True), "PyAV, software")
 
 

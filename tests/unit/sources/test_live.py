@@ -256,6 +256,25 @@ def test_closing_from_another_thread_ends_a_read_that_waits(
     source.close()
 
 
+def test_a_first_connection_that_fails_after_closing_is_nobodys_concern(
+    clock: FakeClock,
+) -> None:
+    connecting, go_on = threading.Event(), threading.Event()
+
+    def connect(losses: Losses) -> Script:
+        connecting.set()
+        go_on.wait(SECONDS)
+        raise EnvironmentFault("Refused.")
+
+    source = LiveSource("cam", connect, clock=clock)
+    assert connecting.wait(SECONDS)
+    source.close()
+    go_on.set()
+    source._thread.join(SECONDS)
+    assert source.read(0) == End()
+    assert source.health.state == "ended"
+
+
 def test_a_gap_within_a_connection_is_another_segment(script: Script, clock: FakeClock) -> None:
     with live(script, clock) as source:
         times = [(0.0, 0.04), (0.9, 0.9), (1.95, 1.05), (2.0, 0.05)]
