@@ -196,7 +196,10 @@ def open_pipeline(
             f"GStreamer does not start this pipeline: {shown}. To see why: gst-launch-1.0 with it."
         )
     backend = f"GStreamer through OpenCV {cv2.__version__}: {shown}"
-    return OpenCvCapture(capture, "The pipeline", backend, losses, endless=endless, clock=clock)
+    # Its times are those of the pipeline's position, not the frame's: opencv/opencv#19025.
+    return OpenCvCapture(
+        capture, "The pipeline", backend, losses, endless=endless, timed=False, clock=clock
+    )
 
 
 def has_gstreamer() -> bool:

@@ -21,9 +21,6 @@ from effvit_edge.sources.options import Options
 Taker: TypeAlias = Literal["opencv", "gi"]
 """Who takes the frames at the end of the pipeline: OpenCV, or GStreamer's own bindings."""
 
-SINK = "frames"
-"""The name of the element that hands frames over."""
-
 _HELD_FRAMES = 4  # in the sink, should the thread that takes them be late
 _CODECS = {"h264": "rtph264depay ! h264parse", "h265": "rtph265depay ! h265parse"}
 _FORMATS = {"opencv": "BGR", "gi": "RGB"}
@@ -48,8 +45,9 @@ class Target:
 
 def sink(*, live: bool) -> str:
     """The end that hands frames over: the newest of a camera, every one of a file."""
+    # Without a name: OpenCV finds it by the one that GStreamer gives it.
     drop = "true" if live else "false"
-    return f"appsink name={SINK} sync=false drop={drop} max-buffers={_HELD_FRAMES}"
+    return f"appsink sync=false drop={drop} max-buffers={_HELD_FRAMES}"
 
 
 def quoted(value: str) -> str:

@@ -126,6 +126,16 @@ def test_a_pipeline_that_does_not_start_is_told_without_its_password() -> None:
     assert video.target[0] == pipeline
 
 
+def test_opencvs_times_of_a_pipeline_are_not_believed() -> None:
+    clock = FakeClock(7.0)
+    video = FakeCapture(clock, 1, timed=True)
+    with open_pipeline("a ! appsink", "a", Losses(), endless=False, open_video=video) as capture:
+        grabbed = capture.grab()
+        assert capture.grab() is None
+    assert grabbed is not None
+    assert grabbed.pts_seconds is None
+
+
 def test_what_only_looks_like_a_camera_does_not_open(capfd: pytest.CaptureFixture[str]) -> None:
     with open_source("v4l2:///dev/null") as source:
         with pytest.raises(EnvironmentFault, match="The camera /dev/null is there and does not"):

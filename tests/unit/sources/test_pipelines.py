@@ -24,8 +24,8 @@ from effvit_edge.sources.pipelines import (
 
 JETSON_CV, JETSON_GI = Target("opencv", jetson=True), Target("gi", jetson=True)
 PC_CV, PC_GI = Target("opencv", jetson=False), Target("gi", jetson=False)
-NEWEST = "appsink name=frames sync=false drop=true max-buffers=4"
-EVERY = "appsink name=frames sync=false drop=false max-buffers=4"
+NEWEST = "appsink sync=false drop=true max-buffers=4"
+EVERY = "appsink sync=false drop=false max-buffers=4"
 NV_CV = "nvvidconv ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR"
 
 
