@@ -1,0 +1,1 @@
+"""Several streams through one model: a step of a batch, against a step for each."""

@@ -1,0 +1,1 @@
+"""A step with states in bound places, against one that hands states over as arrays."""
