@@ -130,7 +130,12 @@ def command(as_json: bool, **options: Any) -> None:
     A float32 ONNX file becomes one in FP16 or INT8, and any ONNX file a TensorRT engine on its
     device, without torch. Each is compared with what it was made from; where the answers differ too
     much, nothing is written and the exit code is 4.
-    """
+
+    \b
+    effvit-edge export runs/mine -o mine.onnx
+    effvit-edge export mine.onnx --precision fp16 -o mine16.onnx
+    effvit-edge export runs/mine --precision fp16 --format engine -o mine.plan
+    """  # noqa: D301 - click's mark against wrapping is the character itself
     from effvit_edge.cli.export_plan import make_plan
     from effvit_edge.cli.export_steps import carry_out
 

@@ -53,8 +53,9 @@ def headline(
     """What is exported as what."""
     spec = card.preprocess
     cameras = f", batch {batch}" if batch else ""
+    variant = "" if artifact == card.variant else f" ({card.variant})"
     return (
-        f"Exporting {artifact} ({card.variant}): {mode}, {spec.height}x{spec.width} pixels, "
+        f"Exporting {artifact}{variant}: {mode}, {spec.height}x{spec.width} pixels, "
         f"{card.num_classes} labels, {precision}{cameras}"
     )
 

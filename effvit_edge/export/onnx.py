@@ -64,7 +64,7 @@ class ExportReport:
     nodes: int
     comparison: Comparison
     runs: bool
-    """Whether it labels videos: a stream for one camera, and not for TensorRT alone."""
+    """Whether it labels videos: for one camera, and not for TensorRT alone."""
 
 
 def export_onnx(
@@ -104,7 +104,7 @@ def export_onnx(
         temporary.write_bytes(graph.SerializeToString())
         np.savez_compressed(samples, clips=exported.clips, logits=exported.logits)
         size = temporary.stat().st_size
-    runs = mode == "stream" and batch is None and attention == "native"
+    runs = batch is None and attention == "native"
     nodes = len(graph.graph.node)
     return ExportReport(path, verify, card_of(graph), size, nodes, exported.comparison, runs)
 

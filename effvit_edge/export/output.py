@@ -6,6 +6,7 @@ from pathlib import Path
 
 from effvit_edge.core.errors import EnvironmentFault, InputError
 from effvit_edge.core.files import why_not_writable
+from effvit_edge.runtime.kinds import PLAN_SUFFIXES
 
 
 def check_output(path: Path) -> None:
@@ -16,7 +17,8 @@ def check_output(path: Path) -> None:
         EnvironmentFault: its folder cannot be written.
     """
     if path.suffix != ".onnx":
-        raise InputError(f"The output must be named like model.onnx, got {path}.")
+        engine = " For an engine add --format engine." if path.suffix in PLAN_SUFFIXES else ""
+        raise InputError(f"The output must be named like model.onnx, got {path}.{engine}")
     if path.is_dir():
         raise InputError(f"The output {path} is a folder; give the name of a file.")
     check_folder(path)

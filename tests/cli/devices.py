@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from effvit_edge.engine import build, target
 from effvit_edge.engine.target import Machine
+from effvit_edge.export.attention_body import with_bodies
 from effvit_edge.runtime import Session
 from effvit_edge.runtime.compatibility import this_system
 from effvit_edge.runtime.sidecar import PlanSidecar, read_sidecar
@@ -34,9 +36,10 @@ class Device:
         self.factor = 1.0
         self._scratch = scratch
 
-    def open(self, plan: Path, *, sidecar: PlanSidecar | None = None) -> Session:
-        """Instead of ``open_engine``."""
-        self._scratch.write_bytes(plan.read_bytes()[len(b"ftrt") :])
+    def open(self, plan: Path, *, sidecar: PlanSidecar | None = None, device: int = 0) -> Session:
+        """Instead of ``open_engine``; it is every device."""
+        graph = onnx.load_from_string(plan.read_bytes()[len(b"ftrt") :])
+        onnx.save(with_bodies(graph), self._scratch)  # ONNX Runtime has no plugin
         memory = FakeMemory()
         library = self._spoiled(fake_library(self._scratch, memory))
         found = sidecar or read_sidecar(plan)

@@ -35,7 +35,7 @@ def measure(
     *,
     build: Build,
     open_engine: Open,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     clock: Clock = time.perf_counter,
 ) -> Measured:
     """Build an engine of each graph, and time them in turn.
@@ -46,12 +46,13 @@ def measure(
         machine: this one, with a device.
         build: builds an engine of a file, and holds it to its parent.
         open_engine: loads one.
-        rounds: how many answers of each are counted.
+        rounds: how many answers of each are counted; ``ROUNDS`` by default.
         clock: seconds that only grow.
 
     Raises:
         EdgeError: an engine cannot be built or run.
     """
+    rounds = ROUNDS if rounds is None else rounds
     reports = [build(native), build(plugin)]
     with open_engine(reports[0].path) as first, open_engine(reports[1].path) as second:
         native_ms, plugin_ms = time_in_turn(first, second, rounds, clock)

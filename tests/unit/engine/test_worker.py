@@ -142,7 +142,7 @@ def test_a_tensorrt_that_is_too_old_is_told(
         run_worker(request_, "TensorRT", no_progress)
 
 
-def _wait_for_end(process: int) -> None:
+def wait_for_end(process: int) -> None:
     """Wait until a process is gone; it may be gone already."""
     try:
         handle = os.pidfd_open(process)
@@ -167,7 +167,7 @@ def test_an_interrupted_build_ends_its_process(
 
     with pytest.raises(KeyboardInterrupt):
         run_worker(request_, "TensorRT", interrupt)
-    _wait_for_end(int((tmp_path / "process").read_text()))
+    wait_for_end(int((tmp_path / "process").read_text()))
     assert not Path(request_.plan).exists()
 
 
@@ -195,7 +195,7 @@ def test_a_build_whose_caller_is_killed_ends(
         assert caller.stdout is not None
         assert caller.stdout.readline() == "building\n"
         caller.send_signal(signal.SIGKILL)
-    _wait_for_end(int((tmp_path / "process").read_text()))
+    wait_for_end(int((tmp_path / "process").read_text()))
 
 
 def test_ctrl_c_is_the_callers_to_handle(
