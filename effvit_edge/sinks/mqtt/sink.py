@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from effvit_edge.sinks.base import Image
 from effvit_edge.sinks.mqtt.broker import parse_broker
 from effvit_edge.sinks.mqtt.connection import Connection
 from effvit_edge.sinks.mqtt.outbox import Outbox, Pace
+
+_log = logging.getLogger(__name__)
 
 _LABELS = Pace(seconds=1.0, change_seconds=0.1)
 _STATUSES = Pace(seconds=10.0, change_seconds=0.5)
@@ -27,7 +30,7 @@ class MqttSink:
     Args:
         url: ``mqtt[s]://[USER[:PASSWORD]@]HOST[:PORT][/PREFIX]``.
         tell: called with a sentence when the broker is lost or found again, from the sink's
-            thread; nothing in it is secret.
+            thread; nothing in it is secret. By default it is a warning of the log.
         labels: how often a source's label goes out.
         statuses: how often a source's status does.
         waiting_events: how many events may wait for the broker.
@@ -53,7 +56,7 @@ class MqttSink:
         broker = parse_broker(url)
         self._outbox = Outbox(labels, statuses, waiting_events)
         self._connection = Connection(
-            broker, self._outbox, clock or MonotonicClock(), tell or _to_nobody
+            broker, self._outbox, clock or MonotonicClock(), tell or _log.warning
         )
         refusal = self._connection.start(patience_seconds)
         if refusal is not None:
@@ -90,7 +93,3 @@ class MqttSink:
     def close(self) -> None:
         """Send the events that wait, say ``offline``, and leave; at most about a second."""
         self._connection.close()
-
-
-def _to_nobody(text: str) -> None:
-    pass

@@ -1,6 +1,8 @@
 // Data as it comes, and pictures, while someone can see the page. A page in the background holds no
 // connection: browsers allow six to one server, over all their tabs.
 
+import { forUrl } from "./view.js";
+
 const RETRY_MS = 5000;
 const PICTURE_RETRY_MS = 1500;
 const STILL_EVERY_MS = 1500;
@@ -63,6 +65,7 @@ export function openPicture(image, onPicture) {
       source = name;
       open();
     },
+    renew: open, // browsers do not tell when moving pictures have come to their end
   };
 }
 
@@ -86,12 +89,14 @@ function loadStill(source, image) {
     const next = new Image();
     next.onload = () => { image.src = next.src; done(); };
     next.onerror = done;
-    next.src = `${pictureUrl("jpg", source)}&at=${Date.now()}`;
+    next.src = pictureUrl("jpg", source);
   });
 }
 
+// Another address each time: a page may be given an image again that it has shown already, without
+// any request, whatever the headers say.
 function pictureUrl(kind, source) {
-  return `/picture.${kind}?source=${encodeURIComponent(source)}`;
+  return `/picture.${kind}?source=${forUrl(source)}&at=${Date.now()}`;
 }
 
 function whileVisible(start, stop) {

@@ -3,8 +3,8 @@
 import { openFeed, openPicture, openStills } from "./feed.js";
 import { setUpRanges, showEvents, showLanes } from "./timeline.js";
 import {
-  byId, duration, headline, make, percent, setText, showBars, showCounts, showFill, showHealth,
-  showLatency, showNow, shortened, withChildren,
+  byId, duration, forUrl, fromUrl, headline, make, percent, setText, shortened, showBars,
+  showCounts, showFill, showHealth, showLatency, showNow, withChildren,
 } from "./view.js";
 
 const KEPT_EVENTS = 300;
@@ -21,7 +21,7 @@ const LINKS = {
 const known = {
   run: null, status: null, labels: new Map(), events: new Map(), latencies: new Map(),
 };
-let chosen = decodeURIComponent(location.hash.slice(1)) || null;
+let chosen = fromUrl(location.hash.slice(1));
 let isDrawing = false;
 
 function take(message) {
@@ -121,7 +121,7 @@ function makeCard() {
   card.type = "button";
   card.addEventListener("click", () => {
     chosen = card.dataset.source;
-    history.replaceState(null, "", `#${encodeURIComponent(chosen)}`);
+    history.replaceState(null, "", `#${forUrl(chosen)}`);
     drawSoon();
   });
   return card;
@@ -153,6 +153,7 @@ function showScreen(source) {
 
 function showLink(link) {
   const [state, text, notice] = LINKS[link];
+  if (state === "live" && byId("link").dataset.state === "lost") picture.renew();
   byId("link").dataset.state = state;
   setText(byId("link"), text);
   byId("notice").hidden = !notice;

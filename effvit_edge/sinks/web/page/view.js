@@ -21,6 +21,18 @@ export function withChildren(parent, count, build) {
   return [...parent.children];
 }
 
+/** A name as a part of a URL; files may have names that are no text, and URLs may not. */
+export const forUrl = (name) => encodeURIComponent(name.replace(/\p{Surrogate}/gu, "\uFFFD"));
+
+/** What such a part stands for, or null where it is none. */
+export function fromUrl(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
 export const percent = (share) => `${Math.round(100 * share)}%`;
 
 export function count(value) {

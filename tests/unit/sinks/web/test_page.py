@@ -176,11 +176,14 @@ def test_names_and_labels_stay_text(
     sink = play(
         Scripted(wicked, labels=(wicked, "'); alert(1); ('"), film=film, state="playing"),
         Scripted("__proto__", labels=("constructor", "left"), last_error=wicked),
+        Scripted("no\udcfftext", labels=("up",), film=film),
     )
-    page = _open(chromium, sink.url)
+    page = _open(chromium, sink.url + "#%E0%A4%A")
     page.wait(f"{_text('label')} === {wicked!r}")
     page.wait("document.querySelector('.lane-name').textContent.startsWith('<img')")
     page.wait("document.querySelectorAll('.segment').length >= 1")
+    page.run("document.querySelectorAll('.source')[2].click()")
+    page.wait(f"{_text('label')} === 'up'")
     assert page.run("document.querySelectorAll('main b b, .source b b, img[src=x]').length") == 0
     _check_quiet(page)
 
@@ -229,8 +232,10 @@ def test_it_says_when_the_run_is_gone_and_finds_the_next(
         first.close()
         page.wait("!document.getElementById('notice').hidden")
         page.wait(f"{_text('link')} === 'not connected'")
-    play(Scripted("yard", labels=("down",), film=film), address=str(first.port))
+        shown = page.run(_PIXELS)
+    play(Scripted("gate", labels=("down",), film=film[5:]), address=str(first.port))
     page.wait(f"{_text('label')} === 'down'")
+    page.wait(f"{_PIXELS} !== {shown}")
     assert page.run("document.getElementById('notice').hidden") is True
     _wait_for_change(page)
 
