@@ -200,6 +200,24 @@ def test_label_runs_an_engine(
     assert engines.built == [(Path("m.onnx"), None, False)]
 
 
+def test_eval_builds_an_engine_anew_when_asked(
+    tmp_path: Path,
+    engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for label, brightness in (("dark", 10), ("light", 240)):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        frames = [np.full((SIDE * 4, SIDE * 4, 3), brightness, np.uint8)] * 12
+        write_video(tmp_path / "clips" / label / "film.mp4", frames)
+    assert main(["eval", "m.onnx", "--data", "clips", "--rebuild", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["top1"] == 1.0
+    assert engines.built == [(Path("m.onnx"), None, True)]
+    assert main(["eval", "clips", "--data", "clips", "--rebuild"]) == 2
+    assert "--rebuild is for engines" in capsys.readouterr().err
+
+
 def test_without_tensorrt_asking_for_it_is_an_environment_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
