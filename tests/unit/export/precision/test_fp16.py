@@ -33,7 +33,7 @@ def test_everything_but_pixels_and_logits_is_half(name: str) -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("attention", ["fp16", "fp32"])
 def test_onnx_runtime_and_the_emulation_answer_nearly_alike(name: str, attention: str) -> None:
-    """In the middle: single images of this size have steps, see the attention's own tests."""
+    """In the middle: an attention of one token is a step, and rounding decides at its edge."""
     exported = GRAPHS[name]()
     clips = footage(4 if name == "clip" else 12)
     expected = onnx_logits(exported.proto, clips, batch=exported.batch)
