@@ -81,7 +81,7 @@ class Conversion:
     """Nodes in INT8."""
     accuracy: Accuracy | None
     runs: bool
-    """Whether it labels videos: a stream without an axis for several cameras."""
+    """Whether it labels videos: without an axis for several cameras, and not for TensorRT alone."""
     attention: Attention
     """The precision of the attention."""
     attention_reach: float
@@ -192,7 +192,7 @@ def convert(
         child.excluded,
         recipe.quantised(child.excluded),
         accuracy,
-        card.mode == "stream" and batch_of(graph) is None and not graph.functions,
+        batch_of(graph) is None and not graph.functions,
         attention,
         reach,
     )
