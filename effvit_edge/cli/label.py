@@ -77,7 +77,7 @@ def command(given: Given) -> int:
         headline = model_line(model_path, session, in_full=_is_given("provider"))
         with (
             _outputs(given, lanes, paths, rules) as outputs,
-            TerminalWatcher(several, headline) as watcher,
+            TerminalWatcher(several, headline, show_backends=_debug()) as watcher,
             stopping_on_signals(watcher),
         ):
             try:
@@ -86,6 +86,10 @@ def command(given: Given) -> int:
                 return 0
         show(report, model_path, session, given.as_json, err=given.jsonl == STANDARD_OUTPUT)
     return exit_code(report, several)
+
+
+def _debug() -> bool:
+    return bool(click.get_current_context().obj)
 
 
 def _is_given(option: str) -> bool:

@@ -71,15 +71,22 @@ def _lines(report: RunReport) -> list[str]:
         lines.append(f"{counted(report.damaged, 'frame')} damaged")
     if report.skipped:
         lines.append(f"{counted(report.skipped, 'frame')} came too fast for the model")
-    reconnects = sum(done.health.reconnects for done in report.sources if done.health)
-    if reconnects:
-        lines.append(f"{counted(reconnects, 'reconnection')}")
+    lines += [_live_line(done) for done in report.sources if done.is_live]
     for kind, path in (("labels", report.jsonl), ("events", report.events_table)):
         if path and path not in report.kept:
             lines.append(f"{kind}  {path}")
     lines += _listed("video", [path for path in report.videos if path not in report.kept])
     lines += _listed("clip", report.clips)
     return lines
+
+
+def _live_line(done: SourceReport) -> str:
+    """How a live source did, which nobody watches all the time."""
+    parts = [counted(done.frames, "frame")]
+    if done.health:
+        parts.append(counted(done.health.reconnects, "reconnection"))
+        parts.append(f"by {done.health.backend}")
+    return f"source  {done.source}: {', '.join(parts)}"
 
 
 def _listed(kind: str, paths: Sequence[Path]) -> list[str]:

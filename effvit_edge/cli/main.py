@@ -31,14 +31,12 @@ COMMANDS = (
     Entry("demo", "effvit_edge.cli.demo", "Render a test film, label it, measure the accuracy."),
     Entry("label", "effvit_edge.cli.label", "Label a video, a folder of videos or a camera."),
     Entry("models", "effvit_edge.cli.models", "List the networks with their size and cost."),
-    Entry(
-        "export", "effvit_edge.cli.export", "Write a checkpoint or preset as a checked ONNX file."
-    ),
+    Entry("export", "effvit_edge.cli.export", "Make a checked ONNX file, or an engine of it."),
     Entry(
         "prepare", "effvit_edge.cli.prepare", "Decode a set once for training; check a download."
     ),
     Entry("train", "effvit_edge.cli.train", "Train a network as a recipe says; resume it."),
-    Entry("eval", "effvit_edge.cli.eval", "Measure a checkpoint or ONNX file on labelled data."),
+    Entry("eval", "effvit_edge.cli.eval", "Measure a checkpoint, ONNX file or engine on data."),
     Entry("inspect", "effvit_edge.cli.inspect", "Show what an ONNX file or checkpoint is."),
     Entry("bench", "effvit_edge.cli.bench", "Measure how long a label takes on this machine."),
     Entry("doctor", "effvit_edge.cli.doctor", "Say whether this machine is fit, and what to mend."),
@@ -71,7 +69,7 @@ class CommandTable(click.Group):
     "--debug",
     is_flag=True,
     expose_value=False,  # main takes it off the line, so that it may stand anywhere
-    help="Show the trace of an error.",
+    help="Show the trace of an error, and what decodes each source.",
 )
 @click.version_option(__version__, prog_name="effvit-edge")
 def cli() -> None:
@@ -82,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, errors and all.
 
     Args:
-        arguments: without the program's name; the process's own by default.
+        arguments: without the program's name; the process's own by default. Commands find in
+            their context's ``obj`` whether ``--debug`` is among them.
 
     Returns:
         The exit code.
@@ -90,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug, given = _take_debug(given)
     try:
-        outcome = cli.main(given, prog_name="effvit-edge", standalone_mode=False)
+        outcome = cli.main(given, prog_name="effvit-edge", standalone_mode=False, obj=debug)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED

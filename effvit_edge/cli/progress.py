@@ -37,15 +37,16 @@ class TerminalWatcher(Watcher):
         several: whether there is more than one source; the failure of a single one is the
             command's own error, and not told here.
         headline: told once, with the first frame: bad input is then told alone.
+        show_backends: tell of each source what decodes it, such as its pipeline.
     """
 
-    def __init__(self, several: bool, headline: str = "") -> None:
+    def __init__(self, several: bool, headline: str = "", show_backends: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),
             TextColumn("{task.fields[done]}", justify="right"),
-            TextColumn("{task.fields[fps]:.0f} frames/s", justify="right"),
+            TextColumn("{task.fields[rate]}", justify="right"),
             TextColumn("{task.fields[state]}"),
             console=self._console,
             disable=not self._console.is_terminal,
@@ -54,6 +55,8 @@ class TerminalWatcher(Watcher):
         )
         self._several = several
         self._headline = headline
+        self._show_backends = show_backends
+        self._backends: dict[str, str] = {}
         self._tasks: dict[str, TaskID] = {}
         self._stop = False
 
@@ -74,11 +77,14 @@ class TerminalWatcher(Watcher):
         if self._headline and any(status.pace.frames for status in sources):
             headline, self._headline = self._headline, ""
             self.note(headline)
+        if self._show_backends:
+            self._tell_backends(sources)
         if self._progress.disable:
             return
-        for name in self._tasks.keys() - {status.source for status in sources}:
+        here = [status for status in sources if not status.is_over]
+        for name in self._tasks.keys() - {status.source for status in here}:
             self._progress.remove_task(self._tasks.pop(name))
-        for status in sources:
+        for status in here:
             self._show(status)
 
     def source_failed(self, name: str, error: EdgeError) -> None:
@@ -101,18 +107,26 @@ class TerminalWatcher(Watcher):
         """Ask to end."""
         self._stop = True
 
+    def _tell_backends(self, sources: Sequence[SourceStatus]) -> None:
+        """Of each source once, when it gives frames, and again where it changes."""
+        for status in sources:
+            backend = status.health.backend
+            if status.pace.frames and self._backends.get(status.source) != backend:
+                self._backends[status.source] = backend
+                self.note(f"{status.source} is decoded by {backend}")
+
     def _show(self, status: SourceStatus) -> None:
         total, frames = status.expected_frames, status.pace.frames
         task = self._tasks.get(status.source)
         if task is None:
             name = escape(shorten(status.source))
             task = self._tasks[status.source] = self._progress.add_task(
-                name, total=total, done="", fps=0.0, state=""
+                name, total=total, done="", rate="", state=""
             )
         done = f"{frames} of {total}" if total else counted(frames, "frame")
-        self._progress.update(
-            task, completed=frames, done=done, fps=status.pace.fps, state=_state(status)
-        )
+        fps = status.pace.fps
+        rate = f"{fps:.0f} frames/s" if fps else ""
+        self._progress.update(task, completed=frames, done=done, rate=rate, state=_state(status))
 
 
 def _state(status: SourceStatus) -> str:

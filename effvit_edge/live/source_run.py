@@ -90,7 +90,7 @@ class SourceRun:
         self._started = shared.clock.now()
         self._box: Box | None = None
         self._last_pts = 0.0
-        self._phase: Literal["reading", "draining", "closing"] = "reading"
+        self._phase: Literal["reading", "draining", "closing", "over"] = "reading"
         self._mailbox: Mailbox[Prepared] = (
             Mailbox(_NEWEST_FRAMES, keep_newest=True, bell=shared.bell)
             if source.is_live
@@ -145,6 +145,8 @@ class SourceRun:
             complete = self.report().complete and self._shared.stop.error is None
             in_time &= self._pictures.close(complete, seconds)
         self._report.seconds = self._shared.clock.now() - self._started
+        if in_time:
+            self._phase = "over"
         return in_time
 
     def hurry(self) -> None:
@@ -195,6 +197,7 @@ class SourceRun:
             self._mailbox.ledger,
             self.source.losses.frames,
             self._box,
+            self._phase == "over",
         )
 
     def _pass_on(self, frame: Frame) -> None:

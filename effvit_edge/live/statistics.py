@@ -12,6 +12,7 @@ from effvit_edge.core.clock import Clock
 from effvit_edge.live.decision import Decision
 
 _WINDOW_SECONDS = 10.0
+_LEAST_SECONDS = 0.05  # or two frames that waited would be thousands a second
 _MOST = 2048  # of what is remembered, however fast the source
 
 
@@ -74,7 +75,7 @@ class Statistics:
                 self._latencies.popleft()
             latencies = [ms for _, ms in self._latencies]
             span = self._arrivals[-1] - self._arrivals[0] if self._arrivals else 0.0
-            fps = (len(self._arrivals) - 1) / span if span > 0 else 0.0
+            fps = (len(self._arrivals) - 1) / span if span > _LEAST_SECONDS else 0.0
             counts = (self._frames, self._decisions, self._undrawn)
             last = self._last
         return Pace(*counts, fps, _percentiles(latencies), last)

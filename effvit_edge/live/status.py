@@ -29,6 +29,8 @@ class SourceStatus:
     """Frames that could not be used."""
     box: Box | None
     """The region that is labelled, once there was a picture."""
+    is_over: bool = False
+    """Whether it has ended, one way or another, and everything about it is written."""
 
     @property
     def dropped(self) -> int:
