@@ -11,15 +11,19 @@ import onnx
 import pytest
 import torch
 
+from effvit_edge.cli import attention
 from effvit_edge.cli.main import main
 from effvit_edge.core.card import ModelCard
 from effvit_edge.core.files import sha256_file
 from effvit_edge.core.onnx_header import read_onnx_header
 from effvit_edge.engine.cache import engines_folder
+from effvit_edge.engine.plugin import find
+from effvit_edge.engine.plugin.find import PluginReport
+from effvit_edge.engine.plugin.measured import measured_path, read_measured
 from effvit_edge.runtime.graph import CARD_KEY
 from effvit_edge.runtime.sidecar import read_sidecar
 from effvit_edge.train.checkpoint import save_model
-from tests.cli.devices import Device, pretend_device
+from tests.cli.devices import ORIN, Device, pretend_device
 from tests.tiny_models import tiny_card, write_model
 from tests.unit.engine.test_build import write_samples
 from tests.unit.export.networks import IMAGE, make_model
@@ -234,6 +238,38 @@ def test_without_the_plugin_nothing_is_begun(
         capsys.readouterr().err
     )
     assert names(out) == []
+
+
+def test_measuring_keeps_a_record_that_auto_then_follows(
+    run: Path, device: Device, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Both forms are exported, built, held to the network and timed; only the winner is written."""
+    built = PluginReport(plugin=Path("plugin.so"), library=None, cubins=None, sources="abc")
+    monkeypatch.setattr(find, "look_for_plugin", lambda: built)
+    monkeypatch.setattr(attention, "look_for_plugin", lambda: built)
+    monkeypatch.setattr(attention, "look_at_machine", lambda flavour: ORIN)
+    monkeypatch.setattr("effvit_edge.engine.open_engine", device.open)
+    monkeypatch.setattr("effvit_edge.engine.plugin.measure.ROUNDS", 3)
+    options = ["--attention", "measure", "--json", "-o", str(out / "m.onnx")]
+    assert main(["export", str(run), *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    choice = report["made_from"]
+    assert names(out) == ["m.onnx", "m.verify.npz"]
+    path = measured_path(engines_folder(), ORIN, built.sources)
+    record = read_measured(path)
+    assert record is not None and record.faster is (choice["attention"] == "plugin")
+    assert (record.device, record.tensorrt) == (str(ORIN.device), "10.3.0")
+    assert str(path) in choice["why"]
+    attends = any("::" in op for op in read_onnx_header(out / "m.onnx").ops)
+    assert attends is (choice["attention"] == "plugin")
+
+    changed = {**json.loads(path.read_text()), "native_ms": 2.0, "plugin_ms": 1.0}
+    path.write_text(json.dumps(changed))
+    assert main(["export", str(run), "--attention", "auto", "-o", str(out / "a.onnx")]) == 0
+    said = capsys.readouterr().out
+    assert "1.00 ms with the plugin, 2.00 ms without (a ratio of 0.50)" in " ".join(said.split())
+    plan = out / "a.plan"
+    assert f"Next: effvit-edge export {out / 'a.onnx'} --format engine -o {plan}" in said
 
 
 def test_measuring_needs_one_stream_and_a_network(
