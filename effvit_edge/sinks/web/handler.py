@@ -161,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
                 send_all()
 
     def _feed(self) -> None:
-        """Data as server-sent events: everything once, then what has changed."""
+        """Data as server-sent events: everything once, then what has changed, then the end."""
         self.wfile.write(f"retry: {_RETRY_MS}\n\n".encode())
         since = 0
         while not self.server.closing.wait(_MIN_INTERVAL_SECONDS):
@@ -171,6 +171,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"data: " + _json(changes) + b"\n\n")
             elif self._is_gone():
                 return
+        self.wfile.write(b"event: end\ndata: {}\n\n")
 
     def _watch(self, source: str) -> None:
         """Pictures, each replacing the one before."""

@@ -9,7 +9,7 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +25,7 @@ from effvit_edge.sinks.web.pictures import Pictures
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
-_CLOSE_SECONDS = 1.0
+_GOODBYE_SECONDS, _CLOSE_SECONDS = 0.3, 0.7
 # What the system keeps for a viewer that reads slowly. More would be a longer delay, not more
 # pictures: what is in there is sent, however old it has become.
 _SEND_BUFFER = 256 * 1024
@@ -143,11 +143,13 @@ class Server(socketserver.ThreadingTCPServer):
         self.server_close()
         with self._lock:
             visits = dict(self._visits)
+        for request, visit in visits.items():
+            if visit.deadline is not None:  # nothing is being answered
+                _hang_up(request)
+        _join(visits.values(), _GOODBYE_SECONDS)
         for request in visits:
             _hang_up(request)
-        last = time.monotonic() + _CLOSE_SECONDS
-        for visit in visits.values():
-            visit.thread.join(max(0.0, last - time.monotonic()))
+        _join(visits.values(), _CLOSE_SECONDS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in a thread of its own, or hang up where there are too many."""
@@ -207,6 +209,13 @@ class _Visit:
     thread: threading.Thread
     deadline: float | None = None
     """Seconds on the clock: by then it must have asked for something; None once it has."""
+
+
+def _join(visits: Iterable[_Visit], seconds: float) -> None:
+    """Wait for their threads, no longer than this for all of them."""
+    last = time.monotonic() + seconds
+    for visit in visits:
+        visit.thread.join(max(0.0, last - time.monotonic()))
 
 
 def _prepare(request: socket.socket, limits: Limits) -> None:

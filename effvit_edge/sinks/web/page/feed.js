@@ -7,10 +7,11 @@ const RETRY_MS = 5000;
 const PICTURE_RETRY_MS = 1500;
 const STILL_EVERY_MS = 1500;
 
-/** Calls `onData` with each message and `onLink` with "waiting", "live", "lost" or "refused". */
+/** Calls `onData` with each message, and `onLink` with "live", "ended", "lost" or "refused". */
 export function openFeed(onData, onLink) {
   let stream = null;
   let retry = 0;
+  let hasEnded = false;
 
   function close() {
     clearTimeout(retry);
@@ -21,13 +22,15 @@ export function openFeed(onData, onLink) {
   function open() {
     close();
     stream = new EventSource("/api/feed");
-    stream.onopen = () => onLink("live");
+    stream.onopen = () => { hasEnded = false; onLink("live"); };
+    stream.addEventListener("end", () => { hasEnded = true; });
     stream.onmessage = (message) => onData(JSON.parse(message.data));
     stream.onerror = () => {
       // Closed by the browser: the server answered, and not with data.
       const isRefused = stream?.readyState === EventSource.CLOSED;
-      onLink(isRefused ? "refused" : "lost");
       if (isRefused) retry = setTimeout(open, RETRY_MS);
+      const otherwise = hasEnded ? "ended" : "lost";
+      onLink(isRefused ? "refused" : otherwise);
     };
   }
 

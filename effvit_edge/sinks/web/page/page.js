@@ -11,9 +11,9 @@ const KEPT_EVENTS = 300;
 const NAME_LETTERS = 24;
 const KEPT_LATENCIES = 240;
 const LINKS = {
-  waiting: ["waiting", "connecting", ""],
   live: ["live", "live", ""],
   lost: ["lost", "not connected", "The connection to the run is lost; trying again."],
+  ended: ["ended", "ended", "The run has ended. Here comes the next one, as soon as there is one."],
   refused: ["lost", "refused", "The run does not answer this page: too many may be watching, or it "
     + "was started anew. Then open it by the whole URL that was printed, with its token."],
 };
@@ -153,8 +153,9 @@ function showScreen(source) {
 
 function showLink(link) {
   const [state, text, notice] = LINKS[link];
-  if (state === "live" && byId("link").dataset.state === "lost") picture.renew();
+  if (state === "live" && ["lost", "ended"].includes(byId("link").dataset.state)) picture.renew();
   byId("link").dataset.state = state;
+  byId("notice").dataset.state = state;
   setText(byId("link"), text);
   byId("notice").hidden = !notice;
   setText(byId("notice"), notice);

@@ -231,7 +231,7 @@ def test_it_says_when_the_run_is_gone_and_finds_the_next(
         page.wait(f"{_text('label')} === 'up'")
         first.close()
         page.wait("!document.getElementById('notice').hidden")
-        page.wait(f"{_text('link')} === 'not connected'")
+        page.wait(f"{_text('link')} === 'ended'")
         shown = page.run(_PIXELS)
     play(Scripted("gate", labels=("down",), film=film[5:]), address=str(first.port))
     page.wait(f"{_text('label')} === 'down'")

@@ -358,7 +358,7 @@ def test_closing_drops_everyone_and_leaves_no_thread() -> None:
         next_message(feed)
         sink.close()
         sink.close()
-        feed.read()
+        assert feed.read().endswith(b"event: end\ndata: {}\n\n")
         pictures.read()
     assert set(threading.enumerate()) <= threads
 
