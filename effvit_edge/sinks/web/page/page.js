@@ -13,7 +13,7 @@ const KEPT_LATENCIES = 240;
 const LINKS = {
   live: ["live", "live", ""],
   lost: ["lost", "not connected", "The connection to the run is lost; trying again."],
-  ended: ["ended", "ended", "The run has ended. Here comes the next one, as soon as there is one."],
+  ended: ["ended", "ended", "The run has ended; the next one will show here."],
   refused: ["lost", "refused", "The run does not answer this page: too many may be watching, or it "
     + "was started anew. Then open it by the whole URL that was printed, with its token."],
 };
