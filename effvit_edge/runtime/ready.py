@@ -76,7 +76,8 @@ def run_self_test(session: Session, model: Path) -> Comparison | None:
         raise GateFailure(
             f"{model} answers otherwise here than its {verify.name} says it should: "
             f"{'; '.join(faults)}, over {comparison.answers} answers by {session.provider_report}. "
-            "Copy both files again or use another --provider; --no-self-test runs it all the same."
+            "Copy both files again or use another --provider; label --no-self-test runs it all the "
+            "same."
         )
     return comparison
 

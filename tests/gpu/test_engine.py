@@ -41,6 +41,32 @@ def test_arrays_go_to_the_device_and_come_back() -> None:
     np.testing.assert_array_equal(back, array)
 
 
+def test_what_is_captured_is_done_at_each_launch() -> None:
+    _needs("cuda")
+    memory = open_device_memory()
+    with memory.current():
+        stream, address = memory.create_stream(), memory.allocate(4)
+        there = memory.allocate_host(4, mapped=False)
+        back = memory.allocate_host(4, mapped=False)
+
+        def copy() -> None:
+            memory.upload(address, there.array, stream)
+            memory.download(back.array, address, stream)
+
+        graph = memory.capture(stream, copy)
+        for value in (1, 2):
+            there.array[:] = value
+            memory.launch(graph, stream)
+            memory.synchronize(stream)
+            assert back.array.tolist() == [value] * 4
+        memory.destroy_graph(graph)
+        for buffer in (there, back):
+            memory.free_host(buffer)
+        memory.free(address)
+        memory.destroy_stream(stream)
+    memory.close()
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_an_engine_answers_as_onnx_runtime_does(tmp_path: Path, flavour: Flavour) -> None:
     _needs("cuda", flavour)
