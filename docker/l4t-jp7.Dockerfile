@@ -6,6 +6,8 @@
 #   --build-arg BASE=… --build-arg PLUGIN=off --build-arg TENSORRT=off
 ARG BASE=nvcr.io/nvidia/cuda:13.2.1-runtime-ubuntu24.04
 ARG DEVEL=nvcr.io/nvidia/cuda:13.2.1-devel-ubuntu24.04
+# gstreamer1.0-plugins-bad has the parsers that hardware decoding of network streams takes, 200 MB.
+ARG MORE_PACKAGES=
 # on: compile the attention plugin; off: attention stays plain operators.
 ARG PLUGIN=on
 # on: install TensorRT; off: models run in ONNX Runtime.
@@ -13,13 +15,14 @@ ARG TENSORRT=on
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS system
+ARG MORE_PACKAGES
 ENV DEBIAN_FRONTEND=noninteractive
 # Versions are the base's own; what must not change is pinned in constraints.txt.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      ca-certificates gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base \
-      gstreamer1.0-plugins-good python3 python3-gi python3-venv \
+      ca-certificates gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base \
+      gstreamer1.0-plugins-good python3 python3-gi python3-venv ${MORE_PACKAGES} \
  && rm -rf /var/lib/apt/lists/*
 
 FROM system AS tensorrt-off
@@ -42,12 +45,15 @@ FROM tensorrt-${TENSORRT} AS runtime
 # Python packages, in a layer that only their versions change.
 FROM runtime AS packages
 COPY constraints.txt /build/
+# Running a model takes nothing of sympy, which ONNX Runtime asks for (86 MB).
 RUN python3 -m venv --system-site-packages /opt/effvit \
  && /opt/effvit/bin/pip install --no-cache-dir --constraint /build/constraints.txt \
-      av click cuda-bindings==13.2.0 numpy onnxruntime opencv-python-headless paho-mqtt rich
+      av click cuda-bindings==13.2.0 numpy onnxruntime opencv-python-headless paho-mqtt rich \
+ && /opt/effvit/bin/pip uninstall --yes coloredlogs humanfriendly mpmath sympy
 COPY pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
-RUN /opt/effvit/bin/pip install --no-cache-dir --no-deps /build
+RUN /opt/effvit/bin/pip install --no-cache-dir --no-deps /build \
+ && /opt/effvit/bin/pip uninstall --yes pip setuptools
 
 # hadolint ignore=DL3006
 FROM ${DEVEL} AS plugin-on
