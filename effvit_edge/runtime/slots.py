@@ -159,8 +159,14 @@ class StateSlots:
             if self._held(2 * pair) is None and self._held(2 * pair + 1) is None:
                 return pair
         if len(pairs) < self._max_pairs:
-            self.add_pair()
-            return len(pairs)
+            try:
+                self.add_pair()
+            except EdgeError:
+                if not pairs:
+                    raise
+                self._max_pairs = len(pairs)  # the device has no room for more
+            else:
+                return len(pairs)
         oldest = min(pairs, key=lambda pair: self._last_used[pair])
         self._vacate(2 * oldest + 1)
         return oldest

@@ -80,7 +80,7 @@ class PlanExecutor:
             with memory.current():
                 self._take_places(card, where)
                 if card.mode == "clip":
-                    self._runs.append(self._prepare({}))
+                    self._runs.append(self._prepare({}, self._release))
         except BaseException:
             self.close()
             raise
@@ -92,12 +92,13 @@ class PlanExecutor:
 
     def add_pair(self) -> None:
         """See `SlotStore`."""
-        with self._memory.current():
+        with self._memory.current(), ExitStack() as taken:
             pair = [
-                {state.name: self._allocate(state.nbytes) for state in self.states}
+                {state.name: self._allocate(state.nbytes, taken) for state in self.states}
                 for _ in range(2)
             ]
-            runs = [self._prepare(_from_to(*pair)), self._prepare(_from_to(*pair[::-1]))]
+            runs = [self._prepare(_from_to(*way), taken) for way in (pair, pair[::-1])]
+            self._release.enter_context(taken.pop_all())
         self._slots += pair
         self._runs += runs
 
@@ -162,15 +163,15 @@ class PlanExecutor:
         array = buffer.array.view(tensor.dtype).reshape(tensor.sizes)
         address = buffer.address
         if address is None:
-            address = self._allocate(tensor.nbytes)
+            address = self._allocate(tensor.nbytes, self._release)
         return _Exchange(array, address, shared)
 
-    def _allocate(self, size: int) -> int:
+    def _allocate(self, size: int, release: ExitStack) -> int:
         address = self._memory.allocate(size)
-        self._release.callback(self._memory.free, address)
+        release.callback(self._memory.free, address)
         return address
 
-    def _prepare(self, addresses: Addresses) -> _Run:
+    def _prepare(self, addresses: Addresses, release: ExitStack) -> _Run:
         """Run once, in which TensorRT sets itself up, and capture what a run is."""
         self._bind(addresses)
         self._enqueue()
@@ -180,7 +181,7 @@ class PlanExecutor:
         except NoGraph as reason:
             self._no_graph = str(reason)
             return _Run(addresses, None)
-        self._release.callback(self._memory.destroy_graph, graph)
+        release.callback(self._memory.destroy_graph, graph)
         return _Run(addresses, graph)
 
     def _bind(self, addresses: Addresses) -> None:

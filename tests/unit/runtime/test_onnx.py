@@ -79,9 +79,7 @@ def test_an_export_for_several_streams_is_told_apart(tmp_path: Path, mode: Mode)
             axes = next(i for i in model.graph.initializer if i.name == node.input[1])
             axes.CopyFrom(onnx.numpy_helper.from_array(np.arange(1, rank), axes.name))
     onnx.save(model, path)
-    with pytest.raises(
-        InputError, match=r"for 3 streams at.*without --batch: several sources"
-    ):
+    with pytest.raises(InputError, match=r"for 3 streams at.*without --batch: several sources"):
         open_session(path)
 
 

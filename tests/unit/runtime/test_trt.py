@@ -151,6 +151,20 @@ def test_more_streams_than_places_are_still_right(tmp_path: Path) -> None:
             np.testing.assert_array_equal(logits, expected)
 
 
+def test_a_device_without_room_for_another_place_copies_states_to_and_fro(tmp_path: Path) -> None:
+    frame, logits, state = SIDE * SIDE * 3, 12, 12
+    memory = FakeMemory(room=frame + logits + 2 * state)  # and half of a second place
+    film = _frames(4)
+    with open_fake(write_engine(tmp_path), memory) as session:
+        held = memory.held
+        states = [session.init_state(), session.init_state()]
+        for image in film:
+            (one, states[0]), (other, states[1]) = [session.step(image, s) for s in states]
+            np.testing.assert_array_equal(one, other)
+        assert memory.held == held
+    assert memory.held == 0
+
+
 def _with_places(plan: Path, pairs: int) -> DeviceSession:
     memory = FakeMemory()
     library = fake_library(plan.with_suffix(".onnx"), memory)
