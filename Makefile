@@ -18,7 +18,7 @@ CHECK_OPENCV = @$(BIN)/python -c 'import cv2' || { \
 	$(INSTALL) --force-reinstall --no-deps opencv-python-headless; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench plugin clean
+.PHONY: help demo test test-slow test-arm64 check bench plugin clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -30,11 +30,15 @@ demo: $(VENV)/installed-run  ## Render a test film and label it into demo/ (no t
 
 test: $(VENV)/installed-dev  ## Run the tests, except the slow ones
 	@echo "==> Running the tests"
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not arm64" -n auto --dist loadfile
 
 test-slow: $(VENV)/installed-dev  ## Run the slow tests: soak, all variants, containers, emulation
 	@echo "==> Running the slow tests"
 	$(BIN)/python -m pytest -m slow
+
+test-arm64: $(VENV)/installed-dev  ## Run the wheel on an emulated aarch64 machine (root, qemu)
+	@echo "==> Running the demonstration model on an emulated aarch64 machine"
+	$(BIN)/python -m pytest -m arm64 tests/arm64
 
 check: $(VENV)/installed-dev  ## Check style, types and the direction of imports
 	@echo "==> Checking style (ruff), types (mypy), import direction (import-linter)"

@@ -216,7 +216,10 @@ def _facts(result: Result) -> str:
         ["device", result.device.title],
         ["runs on", settings.provider],
         ["threads", str(settings.threads)],
-        ["pictures", f"{settings.picture_width}×{settings.picture_height}, rendered"],
+        [
+            "pictures",
+            settings.video or f"{settings.picture_width}×{settings.picture_height}, rendered",
+        ],
         ["warm-up", f"{result.warm_up_seconds:.1f} s, {result.warm_up_count} queries"],
         ["measured", f"{result.count} queries in {result.seconds:.1f} s"],
         ["file", f"{art.name}, {art.bytes:,} bytes, sha256 {art.sha256}"],

@@ -18,12 +18,14 @@ COLUMNS = (
 def lines(result: Result) -> list[str]:
     """A result for people, a few lines."""
     art, settings = result.artifact, result.settings
-    picture = f"{settings.picture_width}×{settings.picture_height}"
+    pictures = f"pictures of {settings.picture_width}×{settings.picture_height}"
+    if settings.video:
+        pictures = f"frames of {settings.video}, read one at a time"
     found = [
         f"{art.name}: {art.variant}, {art.mode}, {art.precision}, {art.width}×{art.height}",
         f"  device    {result.device.title}",
         f"  runs on   {settings.provider}",
-        f"  scenario  {_scenario(result)}, pictures of {picture}, {result.count} queries in "
+        f"  scenario  {_scenario(result)}, {pictures}, {result.count} queries in "
         f"{result.seconds:.1f} s after {result.warm_up_seconds:.1f} s of warm-up",
         "",
         *_table(result),

@@ -98,6 +98,8 @@ class Settings:
     streams: int
     picture_height: int
     picture_width: int
+    video: str | None
+    """The file that frames were read of; None for rendered pictures of that size."""
     provider: str
     """What ran the model, with its switches."""
     threads: int

@@ -6,6 +6,7 @@ import datetime
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from effvit_edge import __version__
 from effvit_edge.bench import statistics
-from effvit_edge.bench.harness import Measurement, measure, warm_up
+from effvit_edge.bench.harness import Measurement, Work, measure, warm_up
 from effvit_edge.bench.load import BUSY_CORES, LoadMark, mark, others
 from effvit_edge.bench.probes import Sampler, Samples, find_probes
 from effvit_edge.bench.result import (
@@ -29,7 +30,7 @@ from effvit_edge.bench.result import (
 )
 from effvit_edge.bench.scenarios import Setup
 from effvit_edge.bench.statistics import Times
-from effvit_edge.bench.work import STAGES, LabelWork, rendered_pictures
+from effvit_edge.bench.work import STAGES, VIDEO_STAGES, LabelWork, VideoWork, rendered_pictures
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.device import DeviceRoot, Identity, identify
 from effvit_edge.core.files import sha256_file
@@ -53,6 +54,8 @@ class Job:
     threads: int
     picture_hw: tuple[int, int] = (720, 1280)
     """Of the pictures that are shown; the usual camera's."""
+    video: Path | None = None
+    """Frames of this file instead of rendered pictures; then decoding is measured, too."""
 
 
 def run(
@@ -78,20 +81,30 @@ def run(
     root = root or DeviceRoot()
     identity = identify(root)
     setup = job.setup
-    pictures = rendered_pictures(*job.picture_hw)
-    work = LabelWork(job.session, pictures, setup.streams, clock, prepared=setup.prepared)
-    warmed = warm_up(work, clock, least_seconds=warm_up_seconds)
-    found = find_probes(identity, root)
-    try:
+    with ExitStack() as opened:
+        work, stages = _work(job, clock, opened)
+        warmed = warm_up(work, clock, least_seconds=warm_up_seconds)
+        found = find_probes(identity, root)
+        opened.callback(found.close)
         before = mark(root)
         with Sampler(found.probes, clock) as sampler:
-            measured = measure(work, STAGES, setup.limits, warmed, clock, idle=time.sleep)
+            measured = measure(work, stages, setup.limits, warmed, clock, idle=time.sleep)
         after = mark(root)
-    finally:
-        found.close()
     if not len(measured.total):
         raise KeyboardInterrupt
     return _sum_up(job, identity, measured, sampler.samples, found.absent, (before, after))
+
+
+def _work(job: Job, clock: Clock, opened: ExitStack) -> tuple[Work, tuple[str, ...]]:
+    """What is done again and again, and the names of its stages."""
+    if job.video is not None:
+        video = VideoWork(job.session, job.video, clock)
+        opened.callback(video.close)
+        return video, VIDEO_STAGES
+    pictures = rendered_pictures(*job.picture_hw)
+    setup = job.setup
+    work = LabelWork(job.session, pictures, setup.streams, clock, prepared=setup.prepared)
+    return work, STAGES
 
 
 def _sum_up(
@@ -104,7 +117,7 @@ def _sum_up(
 ) -> Result:
     card, setup = job.session.card, job.setup
     busy = others(*marks)
-    per_query = {name: measured.times[name] for name in STAGES}
+    per_query = {name: measured.times[name] for name in measured.stages}
     ordered = np.sort(measured.total)
     return Result(
         schema_version=SCHEMA_VERSION,
@@ -117,6 +130,7 @@ def _sum_up(
             streams=setup.streams,
             picture_height=job.picture_hw[0],
             picture_width=job.picture_hw[1],
+            video=job.video.name if job.video else None,
             provider=short_report(job.session.provider_report),
             threads=job.threads,
             seconds=setup.limits.seconds,

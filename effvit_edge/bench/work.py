@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from effvit_edge.core.clock import Clock, MonotonicClock
+from effvit_edge.core.errors import InputError
 from effvit_edge.core.motion.film import render_film
 from effvit_edge.core.preprocess import preprocess_frame
+from effvit_edge.core.sampling import RateSampler
 from effvit_edge.runtime import Logits, Session
+from effvit_edge.sources import Frame
+from effvit_edge.sources.file import FileSource
 
 Image = npt.NDArray[np.uint8]
 
 STAGES = ("preprocess", "infer", "post")
+VIDEO_STAGES = ("decode", *STAGES)
 _PICTURES = 48
 _TOP = 3
 
@@ -74,6 +81,70 @@ class LabelWork:
 
     def _resize(self, picture: Image) -> Image:
         return preprocess_frame(picture, self._spec)
+
+
+class VideoWork:
+    """The next frame of a video that the model takes: read, resized, shown, its label found.
+
+    One thing after another, on one thread: what a label costs, not how much of that overlaps.
+    Frames between those that the model takes are decoded with the next one. The file begins anew at
+    its end, and the stream with it.
+
+    Args:
+        session: the model; not closed here.
+        path: of a video file.
+        clock: measures the stages.
+
+    Raises:
+        EdgeError: the file cannot be read.
+    """
+
+    def __init__(self, session: Session, path: Path, clock: Clock | None = None) -> None:
+        self._session = session
+        self._path = path
+        self._clock = clock or MonotonicClock()
+        self._sampler = RateSampler(session.card.fps)
+        self._begin()
+
+    def __call__(self) -> tuple[float, float, float, float]:
+        """Do it, and tell each stage's milliseconds."""
+        now = self._clock.now
+        started = now()
+        picture = self._next_picture()
+        decoded = now()
+        pixels = preprocess_frame(picture, self._session.card.preprocess)
+        resized = now()
+        logits = self._stream.show(pixels)
+        answered = now()
+        best_labels(logits)
+        marks = (started, decoded, resized, answered, now())
+        decode, preprocess, infer, post = (
+            1000 * (after - before) for before, after in pairwise(marks)
+        )
+        return decode, preprocess, infer, post
+
+    def close(self) -> None:
+        """Give the file back. Closing twice is allowed."""
+        self._source.close()
+
+    def _begin(self) -> None:
+        self._source = FileSource(self._path)
+        self._sampler.reset()
+        self._stream = _Stream(self._session)
+        self._frames = 0
+
+    def _next_picture(self) -> Image:
+        while True:
+            outcome = self._source.read()
+            if isinstance(outcome, Frame):
+                self._frames += 1
+                if self._sampler.take(outcome.pts_seconds):
+                    return outcome.image
+                continue
+            if not self._frames:
+                raise InputError(f"{self._path} has no picture that can be used.")
+            self._source.close()
+            self._begin()
 
 
 class _Stream:

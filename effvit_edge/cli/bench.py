@@ -50,6 +50,10 @@ _LEAST_COMPARED = 2
     help="Size of the pictures that are resized for the model.",
 )  # fmt: skip
 @click.option(
+    "--video", type=click.Path(path_type=Path), metavar="FILE",
+    help="Frames of a video instead of rendered pictures: decoding is measured, too.",
+)  # fmt: skip
+@click.option(
     "--estimate", type=click.Choice(sorted(DEVICES)), metavar="DEVICE",
     help=f"Measure nothing: estimate an ONNX file's time on {', '.join(sorted(DEVICES))}.",
 )  # fmt: skip
@@ -70,6 +74,7 @@ def command(
     provider: str,
     threads: int | None,
     picture: str,
+    video: Path | None,
     estimate: str | None,
     as_json: bool,
     markdown: bool,
@@ -89,12 +94,14 @@ def command(
         return _compare([Path(name) for name in artifacts[1:]], output)
     if output:
         _check_output(output)
+    if video and scenario != "single-stream":
+        raise click.UsageError(f"--video is for single-stream, and this is {scenario}.")
     setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
     picture_hw = _parse_size(picture)
     results = []
     for path in [Path(name) for name in artifacts]:
         with _telling(path, setup):
-            results.append(_measure(path, setup, provider, threads, picture_hw, warm_up))
+            results.append(_measure(path, setup, provider, threads, picture_hw, warm_up, video))
         if not (as_json or markdown):
             _show(results[-1])
         if results[-1].interrupted:
@@ -123,13 +130,14 @@ def _measure(
     threads: int | None,
     picture_hw: tuple[int, int],
     warm_up: float,
+    video: Path | None,
 ) -> Result:
     from effvit_edge.bench.run import Job, run
     from effvit_edge.cli.session import open_model
     from effvit_edge.runtime.open import default_threads
 
     with open_model(path, provider, threads) as session:
-        job = Job(path, session, setup, threads or default_threads(), picture_hw)
+        job = Job(path, session, setup, threads or default_threads(), picture_hw, video)
         return run(job, warm_up_seconds=warm_up)
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from effvit_edge.bench.result import read_result
+from effvit_edge.bench.work import rendered_pictures
 from effvit_edge.cli.main import main
+from effvit_edge.sinks import VideoSink
 from tests.conftest import REPOSITORY
 from tests.unit.bench.results import SETTINGS, result
 
@@ -58,6 +60,9 @@ def test_streams_in_turn_have_a_label_each(capsys: pytest.CaptureFixture[str]) -
         ([DEMO, "--streams", "2"], 2, "belongs to multi-stream"),
         ([DEMO, "--mlperf", "--duration", "3"], 2, "600 s"),
         ([DEMO, "--picture", "large"], 2, "WIDTHxHEIGHT"),
+        ([DEMO, "--video", "none.mp4"], 2, "none.mp4"),
+        ([DEMO, "--video", DEMO], 2, "demo.onnx"),
+        ([DEMO, "--video", "a.mp4", "--scenario", "offline"], 2, "single-stream"),
         (["--estimate", "pocket-calculator", DEMO], 2, "orin-nano"),
         (["--estimate", "orin-nano", "none.onnx"], 2, "none.onnx"),
         (["compare", "one.json"], 2, "two results or more"),
@@ -79,6 +84,22 @@ def test_a_result_that_could_not_be_kept_is_refused_before_measuring(
         assert main(["bench", DEMO, *FEW, "-o", str(tmp_path / name)]) == 2
         told = capsys.readouterr()
         assert words in told.err and "p50" not in told.out
+
+
+def test_a_video_is_read_one_frame_at_a_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten frames at the model's rate, begun anew until fifteen were labelled."""
+    film = tmp_path / "film.mp4"
+    sink = VideoSink(film, 30)
+    for number, picture in enumerate(rendered_pictures(72, 96, 20)):
+        sink.write(picture, number / 30)
+    sink.close(complete=True)
+    assert main(["bench", DEMO, *FEW, "--count", "15", "--video", str(film), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert list(found["stages"]) == ["decode", "preprocess", "infer", "post"]
+    assert (found["count"], found["settings"]["video"]) == (15, "film.mp4")
+    assert found["stages"]["decode"]["least"] > 0
 
 
 def test_an_estimate_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:

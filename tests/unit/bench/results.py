@@ -24,7 +24,7 @@ ARTIFACT = Artifact(
 )
 COMPUTER = Device("x86", "AMD EPYC", None, None, None)
 JETSON = Device("jetson", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "6.2", "25W")
-SETTINGS = Settings("single-stream", 1, 720, 1280, "ONNX Runtime on the CPU", 1, 60.0, None)
+SETTINGS = Settings("single-stream", 1, 720, 1280, None, "ONNX Runtime on the CPU", 1, 60.0, None)
 
 
 def latency(values: np.ndarray) -> Latency:
