@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,12 @@ from effvit_edge.runtime import PROVIDERS
 if TYPE_CHECKING:
     from effvit_edge.bench.result import Result
     from effvit_edge.bench.scenarios import Setup
+    from effvit_edge.core.card import Mode
 
 _COMPARE = "compare"
 _LEAST_COMPARED = 2
+_PRESETS = "efficientvit"
+"""What their names begin with."""
 
 
 @click.command()
@@ -50,6 +55,14 @@ _LEAST_COMPARED = 2
     help="Size of the pictures that are resized for the model.",
 )  # fmt: skip
 @click.option(
+    "--mode", type=click.Choice(["stream", "clip"]), default="stream", show_default=True,
+    help="How a preset is exported.",
+)  # fmt: skip
+@click.option(
+    "--input-size", type=click.IntRange(min=1), default=224, show_default=True, metavar="PIXELS",
+    help="Side of a preset's input.",
+)  # fmt: skip
+@click.option(
     "--video", type=click.Path(path_type=Path), metavar="FILE",
     help="Frames of a video instead of rendered pictures: decoding is measured, too.",
 )  # fmt: skip
@@ -74,6 +87,8 @@ def command(
     provider: str,
     threads: int | None,
     picture: str,
+    mode: Mode,
+    input_size: int,
     video: Path | None,
     estimate: str | None,
     as_json: bool,
@@ -82,34 +97,68 @@ def command(
 ) -> int:
     """Measure how long a label takes, from a picture to its label.
 
-    ARTIFACT is an ONNX file or an engine. "compare" puts results side by side that -o has written,
+    ARTIFACT is an ONNX file, an engine, or the name of a preset, which is exported first with
+    random weights (needs torch). "compare" puts results side by side that -o has written,
     with the ratios of their times and whether these are more than noise.
 
     The machine should be otherwise idle, and a board in the power mode that it will run in.
     """
-    if estimate:
-        return _estimate([Path(name) for name in artifacts], estimate, as_json)
-    require("cv2", "video")
     if artifacts[0] == _COMPARE:
         return _compare([Path(name) for name in artifacts[1:]], output)
-    if output:
-        _check_output(output)
-    if video and scenario != "single-stream":
-        raise click.UsageError(f"--video is for single-stream, and this is {scenario}.")
-    setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
-    picture_hw = _parse_size(picture)
-    results = []
-    for path in [Path(name) for name in artifacts]:
-        with _telling(path, setup):
-            results.append(_measure(path, setup, provider, threads, picture_hw, warm_up, video))
-        if not (as_json or markdown):
-            _show(results[-1])
-        if results[-1].interrupted:
-            break
+    with ExitStack() as temporary:
+        paths = [_file_of(name, mode, input_size, temporary) for name in artifacts]
+        if estimate:
+            return _estimate(paths, estimate, as_json)
+        require("cv2", "video")
+        if output:
+            _check_output(output)
+        if video and scenario != "single-stream":
+            raise click.UsageError(f"--video is for single-stream, and this is {scenario}.")
+        setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
+        how = _How(provider, threads, _parse_size(picture), warm_up, video)
+        results = _measure_all(paths, setup, how, show=not (as_json or markdown))
     _print(results, as_json, markdown)
     if output:
         _write(results, output)
     return INTERRUPTED if results[-1].interrupted else 0
+
+
+@dataclass(frozen=True)
+class _How:
+    """Options of every measurement of a call."""
+
+    provider: str
+    threads: int | None
+    picture_hw: tuple[int, int]
+    warm_up: float
+    video: Path | None
+
+
+def _file_of(name: str, mode: Mode, input_size: int, temporary: ExitStack) -> Path:
+    """The file, or one made of a preset, which goes when the command ends."""
+    if Path(name).exists() or not name.startswith(_PRESETS):
+        return Path(name)
+    require("torch", "export")
+    from effvit_edge.export import export_onnx, random_preset
+
+    folder = temporary.enter_context(tempfile.TemporaryDirectory(prefix="effvit-edge-"))
+    path = Path(folder) / f"{name}.onnx"
+    model, card = random_preset(name, mode, input_size=input_size)
+    export_onnx(model, card, path, mode=mode)
+    return path
+
+
+def _measure_all(paths: Sequence[Path], setup: Setup, how: _How, *, show: bool) -> list[Result]:
+    """One after another; an interruption ends it, with what there is."""
+    results: list[Result] = []
+    for path in paths:
+        with _telling(path, setup):
+            results.append(_measure(path, setup, how))
+        if show:
+            _show(results[-1])
+        if results[-1].interrupted:
+            break
+    return results
 
 
 def _setup(scenario: str, streams: int | None, duration: float | None, count: int | None) -> Setup:
@@ -123,22 +172,15 @@ def _setup(scenario: str, streams: int | None, duration: float | None, count: in
         raise click.UsageError(f"{error}.") from error
 
 
-def _measure(
-    path: Path,
-    setup: Setup,
-    provider: str,
-    threads: int | None,
-    picture_hw: tuple[int, int],
-    warm_up: float,
-    video: Path | None,
-) -> Result:
+def _measure(path: Path, setup: Setup, how: _How) -> Result:
     from effvit_edge.bench.run import Job, run
     from effvit_edge.cli.session import open_model
     from effvit_edge.runtime.open import default_threads
 
-    with open_model(path, provider, threads) as session:
-        job = Job(path, session, setup, threads or default_threads(), picture_hw, video)
-        return run(job, warm_up_seconds=warm_up)
+    with open_model(path, how.provider, how.threads) as session:
+        threads = how.threads or default_threads()
+        job = Job(path, session, setup, threads, how.picture_hw, how.video)
+        return run(job, warm_up_seconds=how.warm_up)
 
 
 def _estimate(paths: Sequence[Path], device: str, as_json: bool) -> int:

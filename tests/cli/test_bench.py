@@ -102,6 +102,15 @@ def test_a_video_is_read_one_frame_at_a_time(
     assert found["stages"]["decode"]["least"] > 0
 
 
+def test_a_preset_is_exported_first(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--input-size", "32", "--mode", "clip", "--json"]
+    assert main(["bench", "efficientvit3d_b0", *FEW, *options]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["artifact"]["mode"], found["artifact"]["width"]) == ("clip", 32)
+    assert main(["bench", "efficientvit3d_b9", *FEW]) == 2
+    assert "efficientvit3d_b9" in capsys.readouterr().err
+
+
 def test_an_estimate_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--estimate", "orin-nano", DEMO]) == 0
     shown = capsys.readouterr().out
