@@ -141,7 +141,7 @@ class LiveSource(Closing):
                     break
                 self._after(fault)
         except EdgeError as error:
-            self._tell(state="failed", last_error=str(error))
+            self._tell(state="failed", last_error=self._clean(str(error)))
             self._frames.finish(error)
         except Exception as error:  # a fault of this program: whoever reads must get to see it
             self._tell(state="failed", last_error=self._clean(str(error)))
