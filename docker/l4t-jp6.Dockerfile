@@ -5,7 +5,8 @@
 # Without NVIDIA's images, any Debian does: --build-arg BASE=… --build-arg PLUGIN=off
 ARG BASE=nvcr.io/nvidia/l4t-tensorrt:r10.3.0-runtime
 ARG DEVEL=nvcr.io/nvidia/l4t-tensorrt:r10.3.0-devel
-# gstreamer1.0-plugins-bad has the parsers that hardware decoding of network streams takes, 200 MB.
+# CSI cameras need no more than the base plugins and what the board brings. Hardware decoding of
+# network streams takes "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad", 300 MB.
 ARG MORE_PACKAGES=
 # on: compile the attention plugin; off: attention stays plain operators.
 ARG PLUGIN=on
@@ -18,18 +19,16 @@ ENV DEBIAN_FRONTEND=noninteractive
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      ca-certificates gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base \
-      gstreamer1.0-plugins-good python3 python3-gi python3-venv ${MORE_PACKAGES} \
- && rm -rf /var/lib/apt/lists/*
+      ca-certificates gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base python3 python3-gi \
+      python3-venv ${MORE_PACKAGES} \
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 
 # Python packages, in a layer that only their versions change.
 FROM system AS packages
 COPY constraints.txt /build/
-# Running a model takes nothing of sympy, which ONNX Runtime asks for (86 MB).
 RUN python3 -m venv --system-site-packages /opt/effvit \
  && /opt/effvit/bin/pip install --no-cache-dir --constraint /build/constraints.txt \
-      av click cuda-bindings==12.9.10 numpy onnxruntime opencv-python-headless paho-mqtt rich \
- && /opt/effvit/bin/pip uninstall --yes coloredlogs humanfriendly mpmath sympy
+      av click cuda-bindings==12.9.10 numpy onnxruntime opencv-python-headless paho-mqtt rich
 COPY pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
 RUN /opt/effvit/bin/pip install --no-cache-dir --no-deps /build \
@@ -40,7 +39,7 @@ FROM ${DEVEL} AS plugin-on
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends g++ python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY constraints.txt pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
 RUN python3 -m venv /venv \

@@ -6,7 +6,8 @@
 #   --build-arg BASE=… --build-arg PLUGIN=off --build-arg TENSORRT=off
 ARG BASE=nvcr.io/nvidia/cuda:13.2.1-runtime-ubuntu24.04
 ARG DEVEL=nvcr.io/nvidia/cuda:13.2.1-devel-ubuntu24.04
-# gstreamer1.0-plugins-bad has the parsers that hardware decoding of network streams takes, 200 MB.
+# CSI cameras need no more than the base plugins and what the board brings. Hardware decoding of
+# network streams takes "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad", 300 MB.
 ARG MORE_PACKAGES=
 # on: compile the attention plugin; off: attention stays plain operators.
 ARG PLUGIN=on
@@ -21,9 +22,9 @@ ENV DEBIAN_FRONTEND=noninteractive
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      ca-certificates gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base \
-      gstreamer1.0-plugins-good python3 python3-gi python3-venv ${MORE_PACKAGES} \
- && rm -rf /var/lib/apt/lists/*
+      ca-certificates gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base python3 python3-gi \
+      python3-venv ${MORE_PACKAGES} \
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 
 FROM system AS tensorrt-off
 
@@ -37,7 +38,7 @@ RUN chmod 644 /usr/share/keyrings/jetson.asc \
  && apt-get update \
  && apt-get install -y --no-install-recommends \
       "libnvinfer10=10.16.2*" "libnvonnxparsers10=10.16.2*" "python3-libnvinfer=10.16.2*" \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 
 # hadolint ignore=DL3006
 FROM tensorrt-${TENSORRT} AS runtime
@@ -45,11 +46,9 @@ FROM tensorrt-${TENSORRT} AS runtime
 # Python packages, in a layer that only their versions change.
 FROM runtime AS packages
 COPY constraints.txt /build/
-# Running a model takes nothing of sympy, which ONNX Runtime asks for (86 MB).
 RUN python3 -m venv --system-site-packages /opt/effvit \
  && /opt/effvit/bin/pip install --no-cache-dir --constraint /build/constraints.txt \
-      av click cuda-bindings==13.2.0 numpy onnxruntime opencv-python-headless paho-mqtt rich \
- && /opt/effvit/bin/pip uninstall --yes coloredlogs humanfriendly mpmath sympy
+      av click cuda-bindings==13.2.0 numpy onnxruntime opencv-python-headless paho-mqtt rich
 COPY pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
 RUN /opt/effvit/bin/pip install --no-cache-dir --no-deps /build \
@@ -65,7 +64,7 @@ RUN chmod 644 /usr/share/keyrings/jetson.asc \
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends g++ "libnvinfer-dev=10.16.2*" python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY constraints.txt pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
 RUN python3 -m venv /venv \

@@ -15,16 +15,14 @@ ENV DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       ca-certificates python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 
 # Python packages, in a layer that only their versions change.
 FROM system AS packages
 COPY constraints.txt /build/
-# Running a model takes nothing of sympy, which ONNX Runtime asks for (86 MB).
 RUN python3 -m venv --system-site-packages /opt/effvit \
  && /opt/effvit/bin/pip install --no-cache-dir --constraint /build/constraints.txt \
-      av click cuda-bindings==12.9.10 numpy nvidia-ml-py onnxruntime opencv-python-headless paho-mqtt rich \
- && /opt/effvit/bin/pip uninstall --yes coloredlogs humanfriendly mpmath sympy
+      av click cuda-bindings==12.9.10 numpy nvidia-ml-py onnxruntime opencv-python-headless paho-mqtt rich
 COPY pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
 RUN /opt/effvit/bin/pip install --no-cache-dir --no-deps /build \
@@ -35,7 +33,7 @@ FROM ${DEVEL} AS plugin-on
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends g++ python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY constraints.txt pyproject.toml README.md LICENSE /build/
 COPY effvit_edge /build/effvit_edge
 RUN python3 -m venv /venv \
