@@ -83,6 +83,7 @@ class _Video:
     """The annotated video."""
 
     writes_files = True
+    hears_events = False
 
     def __init__(self, sink: VideoSink, files: Files) -> None:
         self._sink = sink
@@ -105,6 +106,7 @@ class _Clips:
     """A video around each event, of pictures without the panel."""
 
     writes_files = True
+    hears_events = True
 
     def __init__(self, recorder: ClipRecorder, files: Files) -> None:
         self._recorder = recorder
@@ -134,6 +136,7 @@ class _Window:
     """The window on this machine."""
 
     writes_files = False
+    hears_events = False
 
     def __init__(self, window: WindowSink, name: str) -> None:
         self._window = window
@@ -156,6 +159,7 @@ class _Feeds:
     """Those who watch from elsewhere, while they do."""
 
     writes_files = False
+    hears_events = False
 
     def __init__(self, feeds: Sequence[FeedSink], name: str) -> None:
         self._feeds = feeds

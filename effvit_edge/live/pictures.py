@@ -39,6 +39,11 @@ class PictureTaker(Protocol):
         """Whether pictures of a file must not be skipped for it."""
         ...
 
+    @property
+    def hears_events(self) -> bool:
+        """Whether ``event`` does anything; then it must want every picture."""
+        ...
+
     def wanted(self) -> bool:
         """Whether it wants a picture now; asked in the thread that reads."""
         ...
@@ -136,8 +141,16 @@ class Pictures:
             self._told_dropped = dropped
 
     def answer(self, decision: Decision | None, events: tuple[Event, ...]) -> None:
-        """What was decided about the next picture that is sampled."""
-        self._answers.put((decision, events))
+        """What was decided about the next picture that is sampled.
+
+        Answers wait only where they will be fetched: nobody may want a picture for days.
+        """
+        if self._in_step:
+            self._answers.put((decision, events))
+            return
+        self._decision = decision or self._decision
+        if events and any(taker.hears_events for taker in self._takers):
+            self._answers.put((None, events))
 
     def no_more_answers(self) -> None:
         """Nothing more will be decided. Saying so twice is allowed."""
@@ -188,7 +201,7 @@ class Pictures:
             taker.picture(shown.image, shown.pts_seconds, draw)
 
     def _hear(self, shown: Shown) -> None:
-        """Take the answer about this picture, or all that there are."""
+        """Take the answer about this picture, or all events that there are."""
         if self._in_step:
             if shown.is_sampled and not self._no_more_answers:
                 self._take(self._answers.get())

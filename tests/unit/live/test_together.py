@@ -116,6 +116,41 @@ def test_feeds_are_told_what_the_records_have_and_how_the_sources_do() -> None:
     assert feed.closed == 1
 
 
+class Window:
+    """A window whose user presses a key at the third look."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.threads: set[int] = set()
+        self.looks = self.closed = 0
+
+    def show(self, name: str, image: np.ndarray) -> None:
+        self.shown.append(name)
+
+    def forget(self, name: str) -> None:
+        pass
+
+    def pump(self) -> bool:
+        self.threads.add(threading.get_ident())
+        self.looks += bool(self.shown)
+        return self.looks == 3
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_key_in_the_window_ends_the_run() -> None:
+    window = Window()
+    report = run(
+        [[MemorySource(grey_film(10**9), "endless")]],
+        Outputs(window=window),  # type: ignore[arg-type]
+    )
+    assert report.stopped
+    assert set(window.shown) == {"endless"}
+    assert window.threads == {threading.get_ident()}
+    assert window.closed == 1
+
+
 def test_a_feed_that_wants_no_picture_costs_no_conversion() -> None:
     converted: list[int] = []
 
