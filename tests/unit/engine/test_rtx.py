@@ -13,7 +13,8 @@ import onnx
 import pytest
 from onnx import helper
 
-from benchmarks.tensorrt_rtx.build import CASES, build_case
+from benchmarks.tensorrt_rtx.build import CASES, PASSES, build_case
+from effvit_edge.core.card import Precision
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 from effvit_edge.engine import EngineOptions, build_engine, open_engine
 from effvit_edge.runtime.sidecar import read_plan, read_sidecar
@@ -65,6 +66,22 @@ def test_it_parses_and_builds(trt: Any, make: Callable[[], Exported]) -> None:
     assert network.num_outputs == len(proto.graph.output)
     plan = builder.build_serialized_network(network, builder.create_builder_config())
     assert plan is not None and plan.nbytes > 0
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: stream(), lambda: clip(), lambda: stream(B1), lambda: clip(B1)],
+    ids=["b0 stream", "b0 clip", "b1 stream", "b1 clip"],
+)
+def test_reduced_graphs_parse_and_build(
+    trt: Any, make: Callable[[], Exported], precision: Precision, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    onnx.save(PASSES[precision](make().proto), path)
+    report = build_engine(path, tmp_path / "m.plan", RTX)
+    assert report.sidecar.plan_bytes > 0
+    assert report.sidecar.tensorrt == trt.__version__
 
 
 def test_an_engine_from_the_file_to_the_sidecar(trt: Any, tmp_path: Path) -> None:
