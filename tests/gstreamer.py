@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 import warnings
@@ -12,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from effvit_edge.sources.gstreamer import has_bindings
+from tests.conftest import IN_CI
 
 _SYSTEM = Path("/usr/lib/python3/dist-packages/gi")
 
 
 @pytest.fixture(scope="session")
 def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Makes ``import gi`` work; skips the test where that is impossible, and in CI fails it."""
+    """Makes ``import gi`` work; skips the test where that is impossible, and in CI fails it.
+
+    Debian's bindings are those of its own Python, so another version skips in CI, too.
+    """
     folder = tmp_path_factory.mktemp("gi")
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     fits = (_SYSTEM / f"_gi{suffix}").exists()
@@ -30,7 +33,7 @@ def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         present = has_bindings()
     if not present:
         reason = f"no bindings of GStreamer for this Python ({suffix}): apt install python3-gi"
-        if os.environ.get("CI") and sys.version_info[:2] == (3, 11):
+        if IN_CI and sys.version_info[:2] == (3, 11):
             pytest.fail(reason)
         pytest.skip(reason)
     yield

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import IN_CI
+
 SYSTEM_PYTHON = (
     "/usr/bin/python3"  # has GStreamer's bindings, where Debian's packages are installed
 )
@@ -79,7 +81,7 @@ def rtsp_camera(*credentials: str) -> Iterator[RtspCamera]:
     """
     reason = _missing()
     if reason:
-        if os.environ.get("CI"):
+        if IN_CI:
             pytest.fail(reason)
         pytest.skip(reason)
     camera = RtspCamera(*credentials)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ import pytest
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.sources import End, Frame, SourceError, open_source
+from tests.needed import program
 from tests.unit.sources.test_rtsp import assert_refused, read_until_segment
 from tests.videos import grey_frames, read_all, write_video
 
@@ -23,7 +26,9 @@ FPS = 10  # of the stream, which is not the 25 that FFmpeg takes it for
 
 
 @contextmanager
-def server(folder: Path, cut: int | None = None) -> Iterator[str]:
+def server(
+    folder: Path, cut: int | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serves a folder to one user, and ``/stream`` as a camera does; files may be cut short."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,10 +67,12 @@ def server(folder: Path, cut: int | None = None) -> Iterator[str]:
         def handle_error(self, *_: object) -> None: ...  # a viewer that goes away
 
     with Server(("127.0.0.1", 0), Handler) as httpd:
+        if tls:
+            httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
         thread = threading.Thread(target=httpd.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield f"http://{LOGIN}@127.0.0.1:{httpd.server_port}"
+            yield f"http{'s' if tls else ''}://{LOGIN}@127.0.0.1:{httpd.server_port}"
         finally:
             stopped.set()
             httpd.shutdown()
@@ -88,6 +95,23 @@ def test_a_file_on_a_server_is_read_to_its_end_and_nothing_is_dropped(folder: Pa
     assert [time for time, _ in shown] == pytest.approx([time for time, _ in local])
     for (_, image), (_, expected) in zip(shown, local, strict=True):
         np.testing.assert_array_equal(image, expected)
+
+
+def test_a_server_with_a_certificate_of_its_own_is_read(folder: Path) -> None:
+    """As cameras have them: the transport is encrypted, and the server's identity not checked."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            program("openssl", package="openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate,
+            "-subj", "/CN=camera",
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with server(folder, tls=tls) as url, open_source(f"{url}/clip.mkv") as source:
+        assert len(read_all(source)) == 60
 
 
 def test_a_stream_is_timed_by_its_arrivals_and_taken_up_again(folder: Path) -> None:
