@@ -13,7 +13,7 @@ from effvit_edge.core.errors import InputError
 from effvit_edge.core.motion import LABELS, window_sequence
 from effvit_edge.core.motion.plane import Image
 from effvit_edge.core.sampling import RateSampler
-from effvit_edge.sources import End, SourceError, open_source
+from effvit_edge.sources import Frame, SourceError, open_source
 
 FOLDERS = ("asl20", "odd_videos", "yoga6")
 SPEEDS = (0.008, 0.02)
@@ -75,7 +75,7 @@ def _middle_frame(path: Path) -> Image | None:
     with suppress(InputError, SourceError), open_source(str(path)) as source:
         while len(images) < 60:  # two seconds in is far enough
             frame = source.read()
-            if isinstance(frame, End):
+            if not isinstance(frame, Frame):
                 break
             images.append(frame.image)
     return images[len(images) // 2] if images else None
