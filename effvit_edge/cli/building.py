@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from effvit_edge.cli.export_text import Account, gate_parts, prose, row
 from effvit_edge.runtime.trt_library import product
 
 if TYPE_CHECKING:
-    from effvit_edge.core.limits import Limits
     from effvit_edge.engine import BuildReport, EngineOptions
     from effvit_edge.engine.process import Progress
     from effvit_edge.engine.target import Machine
@@ -27,7 +26,7 @@ def build_with_progress(
     options: EngineOptions | None = None,
     *,
     rebuild: bool = False,
-    limits: Limits | None = None,
+    limits: Mapping[str, float | None] | None = None,
     machine: Machine | None = None,
 ) -> BuildReport:
     """Find or build an engine, showing how it goes on standard error.
@@ -37,7 +36,7 @@ def build_with_progress(
         output: ``NAME.plan``; by default a place in the cache.
         options: of the builder.
         rebuild: build although there is one.
-        limits: of the gate; by the card's precision by default.
+        limits: of the gate to change, by name.
         machine: this one, if it was looked at already.
 
     Raises:

@@ -135,6 +135,12 @@ def _refuse_idle(request: Request, given: Precision | None) -> None:
     """Options that would do nothing; ``given`` is the precision of the ONNX file to start from."""
     reduced = "fp32" if request.precision in (None, given) else request.precision
     reduction = request.reduction
+    if request.wants_engine and request.verify is not None and reduced == "fp32":
+        raise InputError(
+            "--verify compares graphs whose precision is reduced here, and this engine is built of "
+            f"its graph as it is. Leave it out, and compare with: effvit-edge eval {request.output}"
+            f" --data {request.verify}, and the same of the ONNX file."
+        )
     if request.wants_engine:  # whose gate has limits in every precision
         reduction = dataclasses.replace(reduction, limits={})
     elif request.rebuild:

@@ -12,7 +12,6 @@ from effvit_edge.cli.building import build_with_progress, engine_account
 from effvit_edge.cli.export_plan import Graph, Network, Plan
 from effvit_edge.cli.export_reduce import reduce
 from effvit_edge.cli.export_text import Account, graph_account, network_account
-from effvit_edge.core.limits import engine_limits
 
 if TYPE_CHECKING:
     from effvit_edge.export.attention_body import Attention
@@ -112,7 +111,7 @@ def _build(plan: Plan, tell: Tell) -> Written:
         plan.graph,
         plan.request.output,
         rebuild=plan.request.rebuild,
-        limits=engine_limits(plan.precision, plan.request.limits),
+        limits=plan.request.limits,
         machine=plan.machine,
     )
     tell(engine_account(report))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from effvit_edge.core.card import ModelCard, Precision
 from effvit_edge.core.comparison import Comparison
+from effvit_edge.core.strict_json import JSON
 
 FP32_LIMIT = 1e-4
 """Largest absolute difference of a logit between torch and ONNX Runtime, both in float32."""
@@ -57,6 +58,8 @@ LIMITS: Mapping[Precision, Limits] = {
     "int8": Limits(relative=0.25, cosine=0.95, agreement=0.97, drop=0.03),
 }
 """Of answers in a precision, whatever computes them, against those in float32."""
+_PLACE = "limits"  # in a card's provenance
+_KEPT = ("relative", "cosine")
 
 
 def graph_limits(precision: Precision, given: Mapping[str, float | None]) -> Limits:
@@ -69,13 +72,51 @@ def graph_limits(precision: Precision, given: Mapping[str, float | None]) -> Lim
     return dataclasses.replace(LIMITS[precision], **_set(given))
 
 
-def engine_limits(precision: Precision, given: Mapping[str, float | None] | None = None) -> Limits:
-    """Of an engine, see `graph_limits`.
+def engine_limits(card: ModelCard, given: Mapping[str, float | None] | None = None) -> Limits:
+    """Of an engine, and of any file that is tested before it runs.
 
     It is shown a few dozen frames, of which one is more than the share that may be labelled
     otherwise, so labels are counted only where a limit is given.
+
+    Args:
+        card: of the file. Limits that it was let through with count where they are the wider ones:
+            a device that rounds otherwise should not refuse what kept narrower ones elsewhere.
+        given: limits to change, see `graph_limits`.
     """
-    return dataclasses.replace(LIMITS[precision], **{"agreement": 0.0, **_set(given or {})})
+    own, kept = LIMITS[card.precision], _kept(card)
+    widest = {
+        "relative": max(own.relative, kept.get("relative", own.relative)),
+        "cosine": min(own.cosine, kept.get("cosine", own.cosine)),
+    }
+    return dataclasses.replace(own, **{"agreement": 0.0, **widest, **_set(given or {})})
+
+
+def with_limits(card: ModelCard, limits: Limits) -> ModelCard:
+    """The card of a file that was held to limits: it names those that are not the table's.
+
+    Only those that `engine_limits` looks for; they are in the file itself, wherever it is copied.
+    """
+    table = LIMITS[card.precision]
+    changed: dict[str, JSON] = {
+        name: getattr(limits, name)
+        for name in _KEPT
+        if getattr(limits, name) != getattr(table, name)
+    }
+    others = {name: value for name, value in card.provenance.items() if name != _PLACE}
+    return dataclasses.replace(card, provenance={**others, _PLACE: changed} if changed else others)
+
+
+def _kept(card: ModelCard) -> dict[str, float]:
+    """What `with_limits` wrote; nothing of a card that has something else there."""
+    found = card.provenance.get(_PLACE)
+    if not isinstance(found, Mapping):
+        return {}
+    numbers = {name: found.get(name) for name in _KEPT}
+    return {
+        name: float(value)
+        for name, value in numbers.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 def _set(given: Mapping[str, float | None]) -> dict[str, float]:

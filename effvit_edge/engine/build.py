@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from effvit_edge import __version__
 from effvit_edge.core.comparison import Comparison
+from effvit_edge.core.device import identify
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_pair, sha256_file
-from effvit_edge.core.limits import Limits, engine_limits
+from effvit_edge.core.limits import Limits, engine_limits, with_limits
 from effvit_edge.engine.cache import (
     engines_folder,
     find_built,
@@ -27,7 +28,6 @@ from effvit_edge.engine.cache import (
 from effvit_edge.engine.check import Checked, check_session
 from effvit_edge.engine.open import open_engine
 from effvit_edge.engine.options import EngineOptions
-from effvit_edge.engine.power import power_mode
 from effvit_edge.engine.process import Progress, Worker, no_progress, run_worker
 from effvit_edge.engine.request import BuildRequest
 from effvit_edge.engine.target import Machine, Target, look_at_machine, look_at_source
@@ -65,7 +65,7 @@ def build_engine(
     options: EngineOptions | None = None,
     *,
     rebuild: bool = False,
-    limits: Limits | None = None,
+    limits: Mapping[str, float | None] | None = None,
     progress: Progress = no_progress,
     look: Callable[[], Machine] | None = None,
     work: Worker = run_worker,
@@ -79,8 +79,8 @@ def build_engine(
             be written the user's own is taken, and the report says so.
         options: of the builder.
         rebuild: build although there is one.
-        limits: of the gate; by the card's precision by default. An engine that is found must
-            keep them, too.
+        limits: of the gate to change, by name; see ``engine_limits``. An engine that is
+            found must keep them, too.
         progress: told how the build goes.
         look: tells the machine's TensorRT and device.
         work: builds.
@@ -98,7 +98,7 @@ def build_engine(
     source = look_at_source(onnx)
     machine = look() if look else look_at_machine(options.flavour)
     target = Target(source, machine, options)
-    limits = limits or engine_limits(source.card.precision)
+    held = engine_limits(source.card, limits)
     path, note = place_for(output or engines_folder() / plan_name(target))
     notes = [note] if note else []
     reason = _why_unchecked(target)
@@ -108,17 +108,18 @@ def build_engine(
         sidecar = read_sidecar(path)
         found = None if sidecar.gate is None else Checked.from_json(sidecar.gate)
         # what breaks the limits is built anew, and held to them
-        if not found.faults(limits, source.card) if found else reason:
-            return BuildReport(path, sidecar, False, found, limits, tuple(notes))
+        if not found.faults(held, source.card) if found else reason:
+            return BuildReport(path, sidecar, False, found, held, tuple(notes))
     with atomic_pair(path, sidecar_path(path)) as (plan, sidecar_file):
         sidecar = _build(target, plan, progress, work)
         checked = None
         if not reason:
             with (open_plan or _open)(plan, sidecar) as session:
-                checked = check_session(session, verify_path(onnx), limits, path.name)
-            sidecar = dataclasses.replace(sidecar, gate=checked.to_json())
+                checked = check_session(session, verify_path(onnx), held, path.name)
+            card = with_limits(sidecar.card, held)
+            sidecar = dataclasses.replace(sidecar, card=card, gate=checked.to_json())
         sidecar_file.write_text(sidecar.to_json(), encoding="utf-8")
-    return BuildReport(path, sidecar, True, checked, limits, tuple(notes))
+    return BuildReport(path, sidecar, True, checked, held, tuple(notes))
 
 
 def find_engine(onnx: Path, options: EngineOptions | None = None) -> Path | None:
@@ -176,6 +177,7 @@ def _build(target: Target, plan: Path, progress: Progress, work: Worker) -> Plan
 def _describe(target: Target, plan: Path, seconds: float) -> PlanSidecar:
     source, machine = target.source, target.machine
     card = dataclasses.replace(source.card, parent_sha256=source.sha256)
+    power = identify().power
     return PlanSidecar(
         card=card,
         plan_sha256=sha256_file(plan),
@@ -189,7 +191,7 @@ def _describe(target: Target, plan: Path, seconds: float) -> PlanSidecar:
         options=dataclasses.asdict(target.options),
         plugin=source.plugin,
         key=target.key,
-        power_mode=power_mode(),
+        power_mode=None if power is None else power.name,
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_seconds=round(seconds, 3),
         gate=None,

@@ -18,6 +18,7 @@ from effvit_edge import __version__
 from effvit_edge.core.card import ModelCard, Precision
 from effvit_edge.core.errors import GateFailure, InputError
 from effvit_edge.core.files import atomic_pair
+from effvit_edge.core.limits import with_limits
 from effvit_edge.core.optional import require
 from effvit_edge.core.strict_json import JSON
 from effvit_edge.export.attention_body import with_bodies, without_bodies
@@ -40,7 +41,6 @@ Reduced = Literal["fp16", "int8"]
 REDUCED: tuple[Reduced, ...] = get_args(Reduced)
 Attention = Literal["auto", "fp16", "fp32"]
 """Its precision; ``auto`` is float32 where footage shows that half precision might overflow."""
-ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 Measure = Callable[[Path], float]
 """The share of labelled sequences that a float32 ONNX file gets right."""
 
@@ -179,7 +179,8 @@ def convert(
     accuracy = None
     if measure is not None:
         accuracy = _measured(parent, child.model, path, measure, limits)
-    graph = _with_card(child.model, _child_card(parent, recipe, child, accuracy))
+    done = _child_card(parent, recipe, child, accuracy)
+    graph = _with_card(child.model, with_limits(done, limits))
     size = _write(path, graph, parent)
     return Conversion(
         path,

@@ -71,7 +71,7 @@ def run_self_test(session: Session, model: Path) -> Comparison | None:
     comparison = compare(parent[0], session_answers(session, clips[0]), card.label_groups)
     largest = float(np.abs(parent[0]).max())
     relative = comparison.max_abs / largest if largest else comparison.max_abs
-    faults = engine_limits(card.precision).faults(comparison, relative, card)
+    faults = engine_limits(card).faults(comparison, relative, card)
     if faults:
         raise GateFailure(
             f"{model} answers otherwise here than its {verify.name} says it should: "

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
 
 from effvit_edge.cli import attention
 from effvit_edge.cli.main import main
+from effvit_edge.cli.session import open_model
 from effvit_edge.core.card import ModelCard
+from effvit_edge.core.errors import GateFailure
 from effvit_edge.core.files import sha256_file
 from effvit_edge.core.onnx_header import read_onnx_header
 from effvit_edge.engine.cache import engines_folder
@@ -21,15 +25,17 @@ from effvit_edge.engine.plugin import find
 from effvit_edge.engine.plugin.find import PluginReport
 from effvit_edge.engine.plugin.measured import measured_path, read_measured
 from effvit_edge.runtime.graph import CARD_KEY
-from effvit_edge.runtime.sidecar import read_sidecar
+from effvit_edge.runtime.sidecar import read_sidecar, sidecar_path
 from effvit_edge.train.checkpoint import save_model
 from tests.cli.devices import ORIN, Device, pretend_device
 from tests.tiny_models import tiny_card, write_model
 from tests.unit.engine.test_build import write_samples
 from tests.unit.export.networks import IMAGE, make_model
+from tests.videos import write_video
 
 Capture = pytest.CaptureFixture[str]
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo.onnx"
+FRAMES = [np.full((64, 64, 3), shade, np.uint8) for shade in range(0, 250, 10)]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +123,16 @@ def test_precision_is_reduced_between_the_two_arrows(
     assert card_of(out / "m.onnx").parent_sha256 == sha256_file(run / "model.safetensors")
     assert names(out) == ["m.onnx", "m.plan", "m.plan.json", "m.verify.npz"]
 
+    # and the self-test of either file, which the card tells of it
+    verify = out / "m.verify.npz"
+    with np.load(verify) as file:
+        clips, logits = file["clips"], file["logits"]
+    np.savez(verify, clips=clips, logits=1.5 * logits)
+    open_model(out / "m.onnx", "cpu").close()
+    np.savez(verify, clips=clips, logits=4 * logits)
+    with pytest.raises(GateFailure, match=r"limit 50\.00%"):
+        open_model(out / "m.onnx", "cpu")
+
 
 @pytest.fixture
 def graph(tmp_path: Path) -> Path:
@@ -174,6 +190,31 @@ def test_an_engine_that_answers_otherwise_is_exit_4_and_has_no_name(
     assert names(out) == []
     assert engine(graph, out / "m.plan", "--limit-relative", "0.3") == 0
     assert "(limit 30.00%)" in capsys.readouterr().out
+
+
+def test_an_engine_of_wider_limits_opens_wherever_it_is_copied(
+    graph: Path,
+    device: Device,
+    out: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("effvit_edge.engine.open_engine", device.open)
+    device.factor = 1.2
+    plan = out / "g.plan"
+    assert engine(graph, plan, "--limit-relative", "0.3") == 0
+    assert read_sidecar(plan).card.provenance["limits"] == {"relative": 0.3}
+    there = tmp_path / "there"
+    there.mkdir()
+    for path in (plan, sidecar_path(plan), graph.with_name("g.verify.npz")):
+        shutil.copy(path, there)
+    video = write_video(tmp_path / "v.mp4", FRAMES)
+    label = ["label", str(video), "--model", str(there / "g.plan")]
+    assert main(label) == 0
+    device.factor = 1.4
+    assert main(label) == 4
+    assert "of the largest logit (limit 30.00%)" in capsys.readouterr().err
 
 
 def test_the_limit_of_labels_reaches_the_engine_if_it_is_given(
@@ -279,6 +320,16 @@ def test_measuring_needs_one_stream_and_a_network(
     assert "times one stream" in capsys.readouterr().err
     assert engine(graph, out / "m.plan", "--attention", "measure") == 2
     assert "keeps its mode, sizes and attention" in capsys.readouterr().err
+
+
+def test_accuracy_of_an_engine_is_for_eval(
+    run: Path, graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    plan = out / "m.plan"
+    for artifact in (run, graph):
+        assert engine(artifact, plan, "--verify", "motion") == 2
+        assert f"effvit-edge eval {plan} --data motion" in capsys.readouterr().err
+    assert names(out) == []
 
 
 def test_rebuild_is_for_engines(graph: Path, out: Path, capsys: Capture) -> None:

@@ -14,9 +14,9 @@ import onnx
 import pytest
 
 from effvit_edge.core.card import Mode
+from effvit_edge.core.device import identify
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, GateFailure, InputError
 from effvit_edge.core.files import sha256_file
-from effvit_edge.core.limits import Limits
 from effvit_edge.engine import BuildReport, EngineOptions, build_engine
 from effvit_edge.engine.request import BuildRequest
 from effvit_edge.engine.target import Machine, look_at_machine
@@ -25,6 +25,7 @@ from effvit_edge.runtime.compatibility import this_system
 from effvit_edge.runtime.sidecar import PlanSidecar, read_plan, read_sidecar, sidecar_path
 from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_fake import ORIN_NANO, FakeLibrary, FakeMemory
+from tests.device_trees import COMPUTER, JETPACK_62, tree
 from tests.engines import fake_library
 from tests.tiny_models import SIDE, WINDOW, tiny_card, write_model
 
@@ -112,6 +113,19 @@ def test_an_engine_and_what_its_sidecar_says(workshop: Workshop, tmp_path: Path)
     assert sidecar.gate["max_abs"] == report.comparison.max_abs == 0
     assert sidecar.gate["answers"] == 2 * WINDOW
     assert _files(tmp_path / "out") == ["m.plan", "m.plan.json"]
+
+
+@pytest.mark.parametrize(("files", "mode"), [(JETPACK_62, "MAXN_SUPER"), (COMPUTER, None)])
+def test_the_power_mode_that_tactics_are_timed_in_is_kept(
+    workshop: Workshop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    mode: str | None,
+) -> None:
+    board = tree(tmp_path / "board", files)
+    monkeypatch.setattr("effvit_edge.engine.build.identify", lambda: identify(board))
+    assert workshop.build().sidecar.power_mode == mode
 
 
 def test_a_clip_model_is_checked_too(workshop: Workshop) -> None:
@@ -205,7 +219,7 @@ def test_an_engine_that_answers_otherwise_is_not_kept(workshop: Workshop, tmp_pa
         workshop.build(tmp_path / "out" / "m.plan")
     assert caught.value.exit_code == 4
     assert _files(tmp_path / "out") == []
-    wide = Limits(relative=0.5, cosine=0.9, agreement=0.0, drop=0.0)
+    wide = {"relative": 0.5, "cosine": 0.9}
     assert workshop.build(tmp_path / "out" / "m.plan", limits=wide).built
     found = workshop.build(tmp_path / "out" / "m.plan", limits=wide)
     assert not found.built
