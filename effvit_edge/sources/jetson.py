@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from effvit_edge.core.device import DeviceRoot, identify
 
-_RELEASE = Path("etc/nv_tegra_release")
-_MODEL = Path("proc/device-tree/model")
+_RELEASE = "etc/nv_tegra_release"
 
 
-def is_jetson(root: Path = Path("/")) -> bool:
-    """Whether the files of an NVIDIA Jetson are there.
+def is_jetson(root: DeviceRoot | None = None) -> bool:
+    """Whether the device says that it is one, or the release file of an NVIDIA Jetson is there.
 
-    A container has the release file only where it is mounted, and the device tree always.
+    A container may show that file without the device tree. That is not enough to call results a
+    Jetson's, and enough to look for its decoders.
 
     Args:
-        root: where the file system starts; tests give another.
+        root: where the device's files lie; this machine's by default.
     """
-    if (root / _RELEASE).is_file():
-        return True
-    try:
-        model = (root / _MODEL).read_bytes()
-    except OSError:
-        return False
-    return b"NVIDIA" in model and (b"Jetson" in model or b"Orin" in model)
+    root = root or DeviceRoot()
+    return identify(root).is_jetson or root.exists(_RELEASE)

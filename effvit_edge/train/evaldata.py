@@ -161,7 +161,8 @@ def _list_segments(question: Question, card: ModelCard, lead_s: float) -> Segmen
             f"folder, a recipe or '{MOTION}'."
         )
     if (path / MANIFEST).is_file():
-        check_form(path, ClipSpec(card.preprocess, card.fps, card.num_frames, lead_s=lead_s))
+        spec = ClipSpec(card.preprocess, card.fps, card.num_frames, lead_s=lead_s)
+        check_form(path, spec, taker="model")
         return open_part("prepared", path, None, "eval", options={})
     return open_part("folder", path, None, "eval", options={})
 

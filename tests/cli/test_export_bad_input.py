@@ -260,7 +260,7 @@ def test_calibrating_on_clips_that_were_prepared_smaller_is_refused(
     arguments = ["--precision", "int8", "--calibrate", "prepared"]
     assert main(["export", str(DEMO), *arguments, "-o", str(out / "m.onnx")]) == 2
     error = capsys.readouterr().err
-    assert "was prepared with a short side (pixels) of" in error and "needs 64" in error
+    assert "was prepared with a short side (pixels) of" in error and "the model needs 64" in error
     assert names(out) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import sha256_file
@@ -63,8 +64,13 @@ def load_finished(folder: Path) -> Manifest:
     return manifest
 
 
-def check_form(folder: Path, spec: ClipSpec) -> None:
+def check_form(folder: Path, spec: ClipSpec, taker: Literal["recipe", "model"] = "recipe") -> None:
     """Refuse a prepared set that holds less than is taken of it.
+
+    Args:
+        folder: the set.
+        spec: what is taken of it.
+        taker: whose that is, for the message.
 
     Raises:
         InputError: naming what was kept, what is needed, and what to do.
@@ -77,8 +83,8 @@ def check_form(folder: Path, spec: ClipSpec) -> None:
     ):
         if kept < needed:
             raise InputError(
-                f"{folder} was prepared with {what} {kept:g}, and the recipe needs {needed:g}. "
-                f"Prepare the set again with this recipe, into another folder."
+                f"{folder} was prepared with {what} {kept:g}, and the {taker} needs {needed:g}. "
+                f"Prepare the set again for this {taker}, into another folder."
             )
 
 

@@ -21,6 +21,7 @@ from effvit_edge.sources.pipelines import (
     rtsp_pipeline,
     v4l2_pipeline,
 )
+from tests.device_trees import tree
 
 JETSON_CV, JETSON_GI = Target("opencv", jetson=True), Target("gi", jetson=True)
 PC_CV, PC_GI = Target("opencv", jetson=False), Target("gi", jetson=False)
@@ -109,18 +110,15 @@ def test_values_are_quoted() -> None:
     ("files", "jetson"),
     [
         ({}, False),
-        ({"etc/nv_tegra_release": b"# R36 (release), REVISION: 4.3"}, True),
-        ({"proc/device-tree/model": b"NVIDIA Jetson Orin Nano Developer Kit\0"}, True),
-        ({"proc/device-tree/model": b"Raspberry Pi 5 Model B Rev 1.0\0"}, False),
+        ({"etc/nv_tegra_release": "# R36 (release), REVISION: 4.3"}, True),
+        ({"proc/device-tree/model": "NVIDIA Jetson Orin Nano Developer Kit\0"}, True),
+        ({"proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}, False),
     ],
 )
 def test_a_jetson_is_known_by_its_files(
-    tmp_path: Path, files: dict[str, bytes], jetson: bool
+    tmp_path: Path, files: dict[str, str], jetson: bool
 ) -> None:
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(content)
-    assert is_jetson(tmp_path) == jetson
+    assert is_jetson(tree(tmp_path, files)) == jetson
 
 
 def test_without_gstreamer_the_remedy_is_told() -> None:
