@@ -27,9 +27,17 @@ class Pace:
     """Pictures that were not drawn, because drawing was too slow for a live source."""
     fps: float
     """Frames a second that the source gave; 0 while too little was seen."""
-    latency_ms: tuple[float, float, float] | None
-    """The 50th, 90th and 99th percentile of the time from reading to label."""
+    latencies_ms: tuple[float, ...]
+    """From reading to label, of the decisions of the last seconds."""
     last: Decision | None
+
+    @property
+    def latency_ms(self) -> tuple[float, float, float] | None:
+        """Their 50th, 90th and 99th percentile; None where there was no decision."""
+        if not self.latencies_ms:
+            return None
+        p50, p90, p99 = np.percentile(self.latencies_ms, [50, 90, 99])
+        return float(p50), float(p90), float(p99)
 
 
 class Statistics:
@@ -73,16 +81,9 @@ class Statistics:
                 self._arrivals.popleft()
             while self._latencies and self._latencies[0][0] < oldest:
                 self._latencies.popleft()
-            latencies = [ms for _, ms in self._latencies]
+            latencies = tuple(ms for _, ms in self._latencies)
             span = self._arrivals[-1] - self._arrivals[0] if self._arrivals else 0.0
             fps = (len(self._arrivals) - 1) / span if span > _LEAST_SECONDS else 0.0
             counts = (self._frames, self._decisions, self._undrawn)
             last = self._last
-        return Pace(*counts, fps, _percentiles(latencies), last)
-
-
-def _percentiles(values: list[float]) -> tuple[float, float, float] | None:
-    if not values:
-        return None
-    p50, p90, p99 = np.percentile(values, [50, 90, 99])
-    return float(p50), float(p90), float(p99)
+        return Pace(*counts, fps, latencies, last)

@@ -1,0 +1,1 @@
+"""How much of the pipeline overlaps, and how late its labels are."""
