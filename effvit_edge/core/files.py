@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
 
 _CHUNK_BYTES = 1 << 20
+_MARK = 12  # hexadecimal digits in a hidden name
+_LEFT_SECONDS = 24 * 3600.0
 _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -31,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         kind = "a folder" if path.is_dir() else "not a regular file"
         raise InputError(f"Cannot write {path}: it is {kind}. Give the name of a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:_MARK]}{path.suffix}")
     try:
         yield temporary
         _flush_to_disk(temporary)
@@ -45,6 +49,7 @@ def atomic_pair(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
     """Two files that belong together, both or neither; see `atomic_path`.
 
     The first gets its name first; whoever needs both sees after a crash that one is missing.
+    Hidden files of the same names that a killed process left a day ago or more are removed.
 
     Raises:
         EdgeError: the disk is full, or refuses in another way.
@@ -52,11 +57,28 @@ def atomic_pair(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
     """
     try:
         with atomic_path(beside) as second, atomic_path(path) as first:
+            _remove_leftovers(path)
+            _remove_leftovers(beside)
             yield first, second
     except OSError as error:
         kind = EnvironmentFault if error.errno in _REFUSALS else EdgeError
         reason = (error.strerror or str(error)).lower()
         raise kind(f"{path} could not be written: {reason}.") from error
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed in `atomic_path` of this path has left.
+
+    By age: the number of a process says nothing to other containers that share the folder, and no
+    file takes a day to write.
+    """
+    name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{{_MARK}}}{re.escape(path.suffix)}")
+    latest = time.time() - _LEFT_SECONDS
+    for found in path.parent.iterdir():
+        if name.fullmatch(found.name):
+            with suppress(OSError):  # another's file, or gone already
+                if found.lstat().st_mtime < latest:
+                    found.unlink()
 
 
 def why_not_writable(folder: Path) -> str:

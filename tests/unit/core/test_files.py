@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -75,6 +76,29 @@ def test_two_files_get_their_names_or_neither_does(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert (model.read_text(), clips.read_text()) == ("model", "clips")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.npz", "m.onnx"]
+
+
+def test_what_killed_processes_left_goes_with_the_next_pair_of_the_name(tmp_path: Path) -> None:
+    """Each process leaves without its ``finally``, as SIGKILL makes it."""
+    code = (
+        "import os, sys; from pathlib import Path; from effvit_edge.core.files import atomic_pair\n"
+        "with atomic_pair(Path(sys.argv[1]), Path(sys.argv[1] + '.json')) as files:\n"
+        "    [file.touch() for file in files]; os._exit(9)"
+    )
+    for name in ("m.plan", "m.plan", "other.plan"):
+        command = [sys.executable, "-c", code, str(tmp_path / name)]
+        assert subprocess.run(command, check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 6
+    kept = min(tmp_path.glob(".m.*"))  # of a process that may be at work
+    for path in tmp_path.iterdir():
+        if path != kept:
+            os.utime(path, (1.7e9, 1.7e9))
+    with atomic_pair(tmp_path / "m.plan", tmp_path / "m.plan.json") as files:
+        for file in files:
+            file.touch()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"m.plan", "m.plan.json", kept.name} <= left
+    assert len(left) == 5 and sum(name.startswith(".other.") for name in left) == 2
 
 
 @pytest.mark.parametrize(

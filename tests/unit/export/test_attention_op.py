@@ -45,6 +45,7 @@ FORMS: dict[str, tuple[Mode, int | None, str, dict[str, Any]]] = {
     "centred clips, fewer frames in later stages": ("clip", 2, B0, STRIDED),
     "l1 clip": ("clip", None, L1, {"num_frames": 3, "temporal_kernels": EVERYWHERE}),
 }
+SLOW = {"l1 clip": pytest.mark.slow}  # a large graph; what it is made of is in the others, too
 _MADE: dict[str, Exported] = {}
 
 
@@ -66,7 +67,7 @@ def fields(node: onnx.NodeProto) -> dict[str, Any]:
     return {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in FORMS])
 def test_the_body_answers_as_torch_does(name: str) -> None:
     made, mode = operator_form(name), FORMS[name][0]
     clips = render_samples(made.card, made.model.num_frames if mode == "clip" else 10)
