@@ -1,0 +1,1 @@
+"""Our networks beside others' of the same purpose, on one core; see the README."""

@@ -1,0 +1,1 @@
+"""Peers' networks with random weights, written from what their authors published."""
