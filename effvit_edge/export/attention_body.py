@@ -19,14 +19,20 @@ import onnx
 import onnx.parser
 from onnx import helper
 
-from effvit_edge.core.attention_op import CLIP_OP, DOMAIN, STEP_OP, VERSION
+from effvit_edge.core.attention_op import (
+    CLIP_OP,
+    DOMAIN,
+    KEY_GAIN,
+    LEAST_KEY_GAIN,
+    STEP_OP,
+    VERSION,
+)
 from effvit_edge.export.rules import OPSET
 
 Attention = Literal["native", "plugin"]
 """Plain operators, or one operator without a body, for TensorRT with the plugin."""
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 
-_KEY_GAIN = 0.2
 _LEAST_NORMAL = 2.0**-14
 _LEAST_FLOAT = 2.0**-126
 _LARGEST_INDEX = 2**31 - 1
@@ -196,8 +202,11 @@ def _function(signature: str, frames: str, sums: str, eps: float) -> onnx.Functi
         {frames}
         summed_tokens = Mul (frames, tokens)
         root = Sqrt (summed_tokens)
-        {_number("key_gain", _KEY_GAIN)}
-        factor = Div (key_gain, root)
+        {_number("gain_a_root", KEY_GAIN)}
+        root_gain = Mul (gain_a_root, root)
+        {_number("least_gain", LEAST_KEY_GAIN)}
+        gain = Max (least_gain, root_gain)
+        factor = Div (gain, summed_tokens)
 
         wide_qkv = Cast <to = 1> (qkv)
         raw_query, raw_key, value = Split <axis = 2, num_outputs = 3> (wide_qkv)

@@ -5,25 +5,19 @@ For the queries of frame ``t``, with ``S_f = [V_f; 1] · ReLU(K_f)ᵀ`` per head
     out = num / (den + eps),   [num; den] = (Σ_f S_f) · ReLU(Q_t),
 
 where ``f`` runs over the frame's window: the last ``M`` frames (causal) or the whole clip. Two
-factors cancel in the ratio and keep FP16 in range: a constant over the root of the window's tokens
-on the keys and each query's own sum, which makes ``[num; den]`` a weighted mean of the summary's
-columns.
+factors cancel in the ratio and keep FP16 in range: ``core.attention_op.key_factor`` on the keys and
+each query's own sum, which makes ``[num; den]`` a weighted mean of the summary's columns.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
+from effvit_edge.core.attention_op import key_factor
 from effvit_edge.nn.layers import Conv, ConvNorm
 from effvit_edge.nn.timeline import Timeline
 
-# Sums of unbiased V grow with the root of the tokens, of biased V with their number. Divided by the
-# root, the former stay clear of half precision's subnormals from σ = 0.05 on, whatever the tokens;
-# the latter, 0.2·√(M·N)·mean(K)·mean(V), below 65504 up to σ = 32, a bias of 4σ, 12,544 tokens.
-_KEY_GAIN = 0.2
 _LEAST_NORMAL = 2.0**-14  # of half precision
 
 
@@ -44,8 +38,8 @@ def relu_linear_attention(
         ``(F, heads, d, H·W)``. All-zero queries or keys give zeros.
     """
     dim, tokens = query.shape[2], query.shape[3]
-    key_factor = _KEY_GAIN / math.sqrt(time.window_frames(query) * tokens)
-    key = torch.relu(key) * key_factor
+    factor = key_factor(time.window_frames(query) * tokens)
+    key = torch.relu(key) * factor
     query = torch.relu(query)
     # (F, heads, 1, N); a divisor that is raised cancels all the same
     query_sum = query.sum(2, keepdim=True).clamp(min=_LEAST_NORMAL)
@@ -55,7 +49,7 @@ def relu_linear_attention(
     summary, frames_summed = time.window_sum(state_key, summary)
 
     out = summary @ (query / query_sum)  # (F, heads, d + 1, N)
-    scaled_eps = frames_summed * (eps * key_factor) / query_sum
+    scaled_eps = frames_summed * (eps * factor) / query_sum
     # FP16: _LEAST_NORMAL; in float32 it only keeps 0 / 0 away where eps is lost as well
     denominator = (out[:, :, dim:] + scaled_eps).clamp(min=torch.finfo(out.dtype).tiny)
     return out[:, :, :dim] / denominator

@@ -34,7 +34,8 @@ looks names up without their domain).
 
 Types: ``qkv`` float32 with a float32 ring, ``qkv`` float16 with a float16 or float32 ring.
 
-For a frame ``t`` and each head, with ``κ = 0.2 / √(M·N)`` (``M = T`` for a clip that is not causal)
+For a frame ``t`` and each head, with ``κ = max(2, 0.2·√(M·N)) / (M·N)`` (``M = T`` for a clip that
+is not causal),
 
     ``S_f = [V_f; 1] · (κ·relu(K_f))ᵀ``, a ``(d + 1) × d`` matrix, row-major in the ring;
     ``[num; den] = (Σ_f S_f) · relu(Q_t)/s``, ``s = max(Σ relu(Q_t), 2⁻¹⁴)``, a sum for each token;
@@ -45,8 +46,9 @@ are. Zero queries or keys give zeros; NaN stays NaN.
 
 Every product and sum is FP32, whatever the storage. With FP16 storage three things are rounded:
 the input, the output, which is a weighted mean of values and so as large as they are, and the
-ring, whose entries are ``0.2·√(N/M)·mean(V·relu(K))`` a frame by the factor ``κ``: within FP16
-up to σ = 32. The ring entry of the newest frame enters its own sum before it is rounded.
+ring, whose entries are ``max(2/M, 0.2·√(N/M))·mean(V·relu(K))`` a frame by the factor ``κ``:
+within FP16 up to σ = 32. The ring entry of the newest frame enters its own sum before it is
+rounded.
 
 Names, fields and arithmetic are the same in the Python plugin (`python_plugin`) and the C++ one
 (``cpp/``); both call the C interface in ``kernels/api.h``.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from dataclasses import dataclass
 
+from effvit_edge.core.attention_op import key_factor
 from effvit_edge.engine.plugin.shape import AttentionShape
 
 _ANSWER_THREADS = 128
 _SUMMARY_THREADS = {16: 128, 32: 256}
 _ENOUGH_BLOCKS = 256  # about as many as keep the largest of the devices busy
-_KEY_GAIN = 0.2
 _NAMES = {"float32": "f32", "float16": "f16"}
 
 
@@ -77,7 +76,7 @@ def launch_arguments(shape: AttentionShape, *, step: bool, **addresses: int) -> 
         sum_window=1 if step else shape.window,  # a step's workspace holds the window's sum
         causal=int(shape.causal),
         slices=_slices(shape),
-        key_factor=_KEY_GAIN / math.sqrt(shape.window * shape.tokens),
+        key_factor=key_factor(shape.window * shape.tokens),
         eps=shape.eps,
         **addresses,
     )

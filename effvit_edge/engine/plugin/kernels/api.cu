@@ -49,6 +49,12 @@ int check_step(const EffvitShape* s) {
 
 int rows(const EffvitShape* s) { return s->batch * s->frames * s->heads; }
 
+// core/attention_op.py has the reasons.
+float key_factor(double tokens) {
+  const double gain = 0.2 * std::sqrt(tokens);
+  return static_cast<float>((gain > 2.0 ? gain : 2.0) / tokens);
+}
+
 effvit::Launch make_launch(const EffvitShape* s, const void* qkv, void* out, void* workspace) {
   effvit::Launch launch = effvit::Launch();
   launch.qkv = qkv;
@@ -61,8 +67,7 @@ effvit::Launch make_launch(const EffvitShape* s, const void* qkv, void* out, voi
   launch.window = s->causal ? s->window : s->frames;
   launch.sum_window = launch.window;
   launch.causal = s->causal != 0;
-  launch.key_factor =
-      static_cast<float>(0.2 / std::sqrt(static_cast<double>(launch.window) * s->tokens));
+  launch.key_factor = key_factor(static_cast<double>(launch.window) * s->tokens);
   launch.eps = s->eps;
   const long long most = (s->tokens - 1) / kAnswerThreads + 1;
   const long long wanted = (kEnoughBlocks - 1) / rows(s) + 1;

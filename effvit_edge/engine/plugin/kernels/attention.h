@@ -1,8 +1,8 @@
 // ReLU linear attention over a window of frames: the arithmetic, in FP32 whatever the storage.
 //
-//   S_f = [V_f; 1] · (relu(K_f)·0.2/√(M·N))ᵀ                 Summary, one pass over K and V
+//   S_f = [V_f; 1] · (κ·relu(K_f))ᵀ                             Summary, one pass over K and V
 //   [num; den] = (Σ_{f in window} S_f) · relu(Q)/Σ relu(Q)       Answer, one pass over Q
-//   out = num / (den + eps·frames·0.2/√(M·N)/Σ relu(Q))
+//   out = num / (den + eps·frames·κ/Σ relu(Q)),    κ = Launch::key_factor
 //
 // A summary is stored with one more number: how many frames it holds. So the sum of the summaries
 // of a window knows the frames that eps is scaled by.

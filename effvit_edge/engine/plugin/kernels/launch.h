@@ -19,7 +19,7 @@ struct Launch {
   int sum_window;  // frames the answer sums: M, T where the clip is seen as a whole, 1 for a step
   int causal;      // 0: every frame sees the whole clip
   int slices;      // blocks that share the queries of one head
-  float key_factor;  // 0.2 / √(M·N)
+  float key_factor;  // κ = max(2, 0.2·√(M·N)) / (M·N)
   float eps;
 };
 

@@ -45,7 +45,8 @@ def quadratic(shape: AttentionShape, qkv: Array) -> NDArray[np.float64]:
 def summaries(shape: AttentionShape, qkv: Array) -> NDArray[np.float64]:
     """The scaled summary of each frame, ``(F, heads·(d + 1)·d)``, from its definition."""
     wide = qkv.astype(np.float64).reshape(-1, shape.heads, 3, shape.head_dim, shape.tokens)
-    keys = np.maximum(wide[:, :, 1], 0) * 0.2 / np.sqrt(shape.window * shape.tokens)
+    window = shape.window * shape.tokens
+    keys = np.maximum(wide[:, :, 1], 0) * max(2, 0.2 * np.sqrt(window)) / window
     ones = np.ones_like(wide[:, :, 2, :1])
     values = np.concatenate([wide[:, :, 2], ones], axis=2)
     return np.einsum("fhin,fhjn->fhij", values, keys).reshape(wide.shape[0], -1)

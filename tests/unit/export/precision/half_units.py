@@ -1,4 +1,4 @@
-"""Running half-precision graphs with numpy, with sums as units of different kinds add them up."""
+"""Half-precision graphs in numpy, with sums as units of different kinds do them; the formula."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from onnx.reference.op_run import OpRun
 Array = npt.NDArray[Any]
 Total = Callable[[Array], Array]
 """Adds up float32 terms along the first axis; float16."""
+
+
+def formula(packed: Array, eps: float = 1e-5) -> Array:
+    """Frames ``(F, heads, 3d, N)`` of one window -> answers of the last one, in float64."""
+    q, k, v = np.split(packed.astype(np.float64), 3, axis=2)
+    q, k = np.maximum(q[-1], 0), np.maximum(k, 0)
+    summary = np.einsum("fhin,fhjn->hij", v, k)
+    total = np.einsum("fhjn,hjm->hm", k, q)[:, None] + eps * len(packed)
+    return np.asarray(np.einsum("hij,hjm->him", summary, q) / total)
 
 
 def in_single(terms: Array) -> Array:
@@ -57,10 +66,8 @@ def _product(total: Total) -> type[OpRun]:
         def _run(self, a: Array, b: Array) -> tuple[Array]:
             assert a.dtype == b.dtype == np.float16
             left, right = a.astype(np.float32), b.astype(np.float32)
-            out = np.empty((*a.shape[:-1], b.shape[-1]), np.float16)
-            for i in np.ndindex(*a.shape[:-2]):
-                out[i] = total(left[i].T[:, :, None] * right[i][:, None, :])
-            return (out,)
+            terms = np.moveaxis(left, -1, 0)[..., None] * np.moveaxis(right, -2, 0)[..., None, :]
+            return (total(terms),)
 
     return MatMul
 
