@@ -11,21 +11,26 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from onnx import helper
 
 from effvit_edge.core.attention_op import CLIP_OP, DOMAIN, STEP_OP
 from effvit_edge.core.card import Mode
 from effvit_edge.core.comparison import compare
 from effvit_edge.core.errors import GateFailure, InputError
 from effvit_edge.core.onnx_header import read_onnx_header
+from effvit_edge.engine.plugin.shape import AttentionShape
 from effvit_edge.export import attention_body, build_onnx, export_onnx
 from effvit_edge.export.attention_body import with_bodies, without_bodies
 from effvit_edge.export.precision.fp16 import to_fp16
 from effvit_edge.export.precision.nodes import classify, named_nodes
+from effvit_edge.export.rules import IR_VERSION, OPSET
 from effvit_edge.export.runner import onnx_logits
 from effvit_edge.export.samples import render_samples
 from effvit_edge.export.verify import parent_logits
 from effvit_edge.runtime import open_session
+from tests.unit.engine.plugin.attending import draw, largest_error, quadratic, summaries
 from tests.unit.export.networks import (
     B0,
     EVERYWHERE,
@@ -75,6 +80,37 @@ def test_the_body_answers_as_torch_does(name: str) -> None:
     got = onnx_logits(made.proto, clips, batch=made.batch)
     assert compare(expected, got, made.card.label_groups).max_abs <= 1e-4
     assert np.ptp(expected.reshape(-1, 5), axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("tokens", [1, 49])  # their keys' factor has two branches
+def test_the_body_keeps_the_summary_of_the_specification(tokens: int) -> None:
+    shape = AttentionShape(
+        batch=2,
+        frames=1,
+        heads=3,
+        head_dim=16,
+        tokens=tokens,
+        window=4,
+        eps=1e-5,
+        storage="float32",
+    )
+    packed, ring, count = (2, 3, 48, tokens), shape.ring, (2, 1, 1, 1)
+    inputs, outputs = ["qkv", "ring", "count"], ["out", "next_ring"]
+    shapes = [packed, ring, count, (2, 3, 16, tokens), ring]
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, axes)
+        for name, axes in zip([*inputs, *outputs], shapes, strict=True)
+    ]
+    node = helper.make_node(STEP_OP, inputs, outputs, domain=DOMAIN, eps=shape.eps)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
+    graph = helper.make_graph([node], "step", values[:3], values[3:])
+    model = with_bodies(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    qkv = draw(0, 2, 3, 16, tokens)
+    fed = {"qkv": qkv, "ring": np.zeros(ring, np.float32), "count": np.ones(count, np.float32)}
+    out, after = session.run(None, fed)
+    np.testing.assert_allclose(after[:, -1], summaries(shape, qkv), rtol=1e-5, atol=1e-7)
+    assert largest_error(out, quadratic(shape, qkv), qkv) <= 1e-5
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,13 @@ def test_half_steps_keep_in_range(
     assert error <= (5e-4 if state == "float32" or sigma > 0.02 else 2e-3)
 
 
-def test_the_ring_holds_the_last_summaries_oldest_first(host_kernels: SharedLibrary) -> None:
-    shape = dataclasses.replace(SHAPE, frames=1)
-    qkv = _draw_for(SHAPE, 1, 1.0)
+@pytest.mark.parametrize("tokens", [1, 49])  # their keys' factor has two branches
+def test_the_ring_holds_the_last_summaries_oldest_first(
+    host_kernels: SharedLibrary, tokens: int
+) -> None:
+    clip = dataclasses.replace(SHAPE, tokens=tokens)
+    shape = dataclasses.replace(clip, frames=1)
+    qkv = _draw_for(clip, 1, 1.0)
     ring = np.zeros(shape.ring, np.float32)
     for time in range(5):
         frame = qkv[2 * time : 2 * time + 2]
