@@ -40,6 +40,13 @@ DEVICES: dict[str, dict[str, Any]] = {
 }
 
 
+class Unkept(list[str]):
+    """Instead of the fake device's record of what was done, which is no memory of the session."""
+
+    def append(self, event: str) -> None:
+        """Forget it."""
+
+
 @pytest.fixture(params=["fake", "onnxruntime cpu", *DEVICES])
 def open_model(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     def opened(mode: Mode) -> Session:
@@ -47,6 +54,7 @@ def open_model(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
             return FakeSession(tiny_card(mode), _mean_colour_logits)
         if request.param in DEVICES:
             memory = FakeMemory(**DEVICES[request.param])
+            memory.events = Unkept()
             return open_fake(write_engine(tmp_path, mode), memory)
         path = write_model(tmp_path / f"{mode}.onnx", tiny_card(mode))
         return open_session(path, provider="cpu")
@@ -240,8 +248,8 @@ def test_steps_take_no_more_memory(open_model: Open) -> None:
             if step % 3_000 == 1_000:
                 marks.append(_resident_bytes())
             _, state = session.step(frames[step % 8], state)
-    grown = [after - before for before, after in pairwise(marks)]
-    assert len(grown) == 3 and min(grown) < 3e5, "100 bytes a step, or more"
+    grown = sorted(after - before for before, after in pairwise(marks))
+    assert grown[1] < 3e5, "100 bytes a step, or more, in two of three parts"
 
 
 def test_closing_twice_is_allowed_and_using_it_after_is_not(open_model: Open) -> None:
