@@ -6,6 +6,7 @@ compatible with this device, 130 interrupted.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 import traceback
@@ -57,6 +58,19 @@ class CommandTable(click.Group):
                 command: click.Command = importlib.import_module(entry.module).command
                 return command
         return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; a name that is none is refused with the nearest that is."""
+        near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not near:
+                raise
+            said = f"{error.format_message()} Did you mean '{near[0]}'?"
+            raise click.UsageError(said, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table's own one-line texts."""

@@ -60,16 +60,16 @@ def curves(records: Sequence[Record], title: str = "") -> Figure:
     accuracy.set_ylim(0, 1.02)
     if accuracy.lines[1:]:
         accuracy.legend(fontsize=8, loc="best")
-    rate.plot(*_series(records, "lr"), color=_TRAIN)
+    _plain(rate, _series(records, "lr"))
     _name(rate, "learning rate")
     norms = _series(records, "grad_norm")
     _noisy(norm, norms, "gradient norm, before clipping")
     if np.any(norms[1] > 0):  # a logarithmic axis cannot show a run that had nothing to learn
         norm.set_yscale("log")
-    speed.plot(*_series(records, "samples_per_second"), color=_TRAIN)
+    _plain(speed, _series(records, "samples_per_second"))
     _name(speed, "training clips a second")
     speed.set_ylim(bottom=0)
-    wait.plot(*_series(records, "data_wait_share"), color=_TRAIN)
+    _plain(wait, _series(records, "data_wait_share"))
     _name(wait, "share of time spent waiting for data")
     wait.set_ylim(0, 1)
     return figure
@@ -203,8 +203,14 @@ def _noisy(axes: Axes, series: Series, title: str, label: str | None = None) -> 
     _name(axes, title + suffix)
 
 
+def _plain(axes: Axes, series: Series) -> None:
+    """A series as it is; a single value as a point, of which a line shows nothing."""
+    axes.plot(*series, "o" if len(series[0]) == 1 else "-", color=_TRAIN, markersize=4)
+
+
 def _name(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("step", fontsize=8)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)

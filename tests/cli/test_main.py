@@ -116,7 +116,10 @@ def test_a_command_that_does_not_import_is_an_error_not_a_missing_command(
 
 def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli_main.main(["modles"]) == 2
-    assert "No such command 'modles'" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "No such command 'modles'" in shown and "Did you mean 'models'?" in shown
+    assert cli_main.main(["xyzzy"]) == 2
+    assert "Did you mean" not in capsys.readouterr().err
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

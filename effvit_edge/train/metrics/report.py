@@ -144,9 +144,11 @@ def describe(figures: Mapping[str, Any]) -> str:
 
 
 def _main(figures: Mapping[str, Any]) -> str:
-    return (
-        f"mAP {figures['map']:.1%}" if "map" in figures else f"top-1 {figures.get('top1', 0):.1%}"
-    )
+    """The figure that tells a model's worth, beside that of one that looks at nothing."""
+    if "map" in figures:
+        return f"mAP {figures['map']:.1%} (equal scores {figures['prevalence_map']:.1%})"
+    text = f"top-1 {figures.get('top1', 0):.1%}"
+    return f"{text} (commonest class {figures['majority']:.1%})" if "majority" in figures else text
 
 
 def _more(figures: Mapping[str, Any]) -> str:

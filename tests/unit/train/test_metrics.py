@@ -155,7 +155,9 @@ def test_each_group_has_its_own_figures() -> None:
     figures = report.summary()
     assert (figures["top1"], figures["groups"]["verb"]["top1"]) == (1.0, 1.0)
     assert (figures["groups"]["noun"]["top1"], figures["groups"]["noun"]["sequences"]) == (0.0, 1)
-    assert report.sentence() == "verb top-1 100.0%, noun top-1 0.0% of 2"
+    assert report.sentence() == (
+        "verb top-1 100.0% (commonest class 50.0%), noun top-1 0.0% (commonest class 100.0%) of 2"
+    )
 
 
 def test_verbs_and_nouns_are_summed_over_the_actions_that_have_them() -> None:
@@ -167,7 +169,8 @@ def test_verbs_and_nouns_are_summed_over_the_actions_that_have_them() -> None:
     assert figures["top1"] == 0.0
     assert figures["marginal"]["verb"]["top1"] == 1.0
     assert figures["marginal"]["noun"]["top1"] == 1.0
-    assert "by the actions' scores verb top-1 100.0%, noun top-1 100.0%" in report.sentence()
+    both = "verb top-1 100.0% (commonest class 100.0%), noun top-1 100.0% (commonest class 100.0%)"
+    assert f"by the actions' scores {both}" in report.sentence()
     report.add("y", np.log(shares), labels(3), per_frame=False)
     assert report.summary()["marginal"]["noun"]["top1"] == 0.5
 
@@ -209,7 +212,7 @@ def test_several_labels_are_scored_by_their_mean_average_precision() -> None:
     assert figures["map"] == round((fast + 1) / 2, 4)
     assert figures["prevalence_map"] == round(2 / 3, 4)
     assert report.score == pytest.approx((fast + 1) / 2)
-    assert report.sentence().startswith("mAP 91.7% of 3")
+    assert report.sentence().startswith("mAP 91.7% (equal scores 66.7%) of 3")
 
 
 def test_a_stream_of_several_labels_is_also_scored_at_its_end() -> None:

@@ -44,6 +44,14 @@ def test_every_label_group_has_a_curve() -> None:
     assert labels == ["evaluation, verb top-1", "evaluation, tag mAP"]
 
 
+def test_a_single_value_is_a_point_at_a_whole_step() -> None:
+    _, _, rate, _, speed, wait = curves(journal(10)).axes
+    for axes, marker in ((rate, "None"), (speed, "o"), (wait, "o")):
+        (line,) = axes.lines
+        assert line.get_marker() == marker
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
 @pytest.mark.parametrize("steps", [0, 1])
 def test_a_run_that_has_just_begun_has_a_picture(tmp_path: Path, steps: int) -> None:
     draw_curves(journal(steps), tmp_path / "curves.png")

@@ -78,7 +78,7 @@ def test_what_is_said_says_how_good_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tmp_path, range(1, 4))
-    assert "step 3: top-1 100.0% of 1" in capsys.readouterr().err
+    assert "step 3: top-1 100.0% (commonest class 100.0%) of 1" in capsys.readouterr().err
 
 
 def test_tensorboard_shows_each_step_once_after_a_kill(tmp_path: Path) -> None:
