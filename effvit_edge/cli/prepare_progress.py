@@ -18,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from effvit_edge.cli.progress import counted
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -106,7 +108,8 @@ def prepared_before(folder: Path) -> str:
     from effvit_edge.data.prepare.index import read_index
 
     done = sum(len(read_index(path, broken_off=True)) for path in sorted(folder.glob("*.jsonl")))
-    return f"{done} segments are prepared in {folder}."
+    verb = "is" if done == 1 else "are"
+    return f"{counted(done, 'segment')} {verb} prepared in {folder}."
 
 
 def span(seconds: float) -> str:

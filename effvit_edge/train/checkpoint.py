@@ -217,8 +217,15 @@ def describe_difference(
 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, to be read by whoever may read the files beside them.
+
+    safetensors lets the owner alone read its files; a run of a container's root is read by others.
+    """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    path.touch()
+    usual = path.stat().st_mode & 0o777
     safetensors.torch.save_file(plain, path)
+    path.chmod(usual)
 
 
 def _load_tensors(path: Path, expected_sha256: str, witness: str) -> dict[str, Tensor]:

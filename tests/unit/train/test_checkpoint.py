@@ -82,6 +82,11 @@ def test_a_network_comes_back_as_it_was(saved: Path) -> None:
     assert torch.equal(training.tensors["a"], torch.arange(3.0))
 
 
+def test_all_files_of_a_checkpoint_are_readable_alike(saved: Path) -> None:
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in saved.iterdir()}
+    assert len(modes) == 4 and set(modes.values()) == {modes["card.json"]}
+
+
 def test_a_run_folder_means_its_best_or_else_its_last_checkpoint(
     saved: Path, tmp_path: Path
 ) -> None:
