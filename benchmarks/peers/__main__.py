@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,11 @@ def main(
 ) -> None:
     """Compare what one label costs in our networks and in others'; needs an idle machine."""
     peers = [peer for peer in PEERS if not only or peer.name in only]
+    built = {peer.name: build(peer) for peer in peers}
     with tempfile.TemporaryDirectory() as scratch:
         folder = graphs or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = [_count(peer, folder) for peer in peers]
+        rows = [_count(peer, built[peer.name], folder) for peer in peers]
         report: dict[str, Any] = {**circumstances(), "note": note}
         report["versions"] |= {name: version(name) for name in ("torch", "torchvision", "onnx")}
         report["method"] = {
@@ -73,7 +74,7 @@ def main(
             "frames_of_ours": FRAMES,
             "order": "round robin, one untimed and one timed call each",
         }
-        _time(rows, peers, folder, rounds, heavy_rounds, torch_rounds)
+        _time(rows, built, folder, rounds, heavy_rounds, torch_rounds)
     report["machine"]["load_average_after"] = os.getloadavg()
     report |= {"peers": rows, "ratios": judge(rows)}
     print("\n".join([*markdown(rows), "", *verdicts(report["ratios"])]))
@@ -85,10 +86,9 @@ def main(
     print(f"wrote {path} and a plot beside it")
 
 
-def _count(peer: Peer, folder: Path) -> dict[str, Any]:
+def _count(peer: Peer, built: Built, folder: Path) -> dict[str, Any]:
     """Export where that was not done yet, and count."""
-    path = _path(peer, folder)
-    built = build(peer)
+    path = _path(peer.name, folder)
     if not path.is_file():
         with atomic_path(path) as temporary:
             temporary.write_bytes(built.onnx().SerializeToString())
@@ -126,7 +126,7 @@ def _check_same(peer: Peer, built: Built, path: Path) -> None:
 
 def _time(
     rows: list[dict[str, Any]],
-    peers: Sequence[Peer],
+    built: Mapping[str, Built],
     folder: Path,
     rounds: int,
     heavy_rounds: int,
@@ -139,13 +139,13 @@ def _time(
     heavy = {row["name"] for row in rows if row["macs"] > _HEAVY_MACS}
     timings: dict[str, Timing] = {}
     beside: dict[str, Timing] = {}
-    for group, times in ((heavy, heavy_rounds), ({p.name for p in peers} - heavy, rounds)):
-        taking = [peer for peer in peers if peer.name in group]
-        runs = {peer.name: OnnxRun(_path(peer, folder), frames).call for peer in taking}
+    for group, times in ((built.keys() - heavy, rounds), (heavy, heavy_rounds)):
+        names = [name for name in built if name in group]
+        runs = {name: OnnxRun(_path(name, folder), frames).call for name in names}
         timings |= measure(runs, times)
         del runs
         if torch_rounds:
-            runs = {peer.name: TorchRun(build(peer), frames).call for peer in taking}
+            runs = {name: TorchRun(built[name], frames).call for name in names}
             beside |= measure(runs, min(times, torch_rounds))
     for row in rows:
         row["onnxruntime"] = dataclasses.asdict(timings[row["name"]])
@@ -153,8 +153,8 @@ def _time(
         row["torch"] = dataclasses.asdict(other) if other else None
 
 
-def _path(peer: Peer, folder: Path) -> Path:
-    return folder / f"{peer.name}.onnx"
+def _path(name: str, folder: Path) -> Path:
+    return folder / f"{name}.onnx"
 
 
 def _frames() -> Frames:

@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from effvit_edge.runtime.onnxrt import ONLY_FATAL
 
-_CALLS = 3
+_CALLS = 2
 
 
 def peak_bytes(path: Path) -> int:
