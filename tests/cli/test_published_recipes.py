@@ -30,12 +30,12 @@ SMALL = [
     "speed.device=cpu",
 ]
 HEADER = "narration_id,video_id,start_timestamp,stop_timestamp,verb_class,noun_class"
-SEGMENTS = ["00:00:00.10,00:00:01.20,0,1", "00:00:01.00,00:00:01.90,1,0"]
+SEGMENTS = ["00:00:00.10,00:00:03.40,0,1", "00:00:01.00,00:00:03.90,1,0"]
 
 
 @pytest.fixture(scope="module")
 def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two videos of two seconds in the published arrangement, each with two actions."""
+    """Two videos of four seconds in the published arrangement, each with two actions."""
     root = tmp_path_factory.mktemp("epic")
     lists = root / "epic-kitchens-100-annotations"
     lists.mkdir()
@@ -49,7 +49,7 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (lists / f"EPIC_100_{part}.csv").write_text("\n".join([HEADER, *rows]) + "\n", "utf-8")
         folder = root / video.partition("_")[0] / "videos"
         folder.mkdir(parents=True)
-        frames = [np.full((48, 64, 3), 20 + 3 * t, np.uint8) for t in range(60)]
+        frames = [np.full((48, 64, 3), 20 + t, np.uint8) for t in range(120)]
         write_video(folder / f"{video}.MP4", frames, fps=30)
     return root
 

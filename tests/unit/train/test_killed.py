@@ -24,6 +24,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+_FIRST_SCALE = 2.0**16  # torch.amp.GradScaler's own
+
+
 def tree(clips: Path, folder: Path, workers: int, precision: str = "fp32") -> dict[str, Any]:
     """Everything that remembers or draws: averaging, mixing, dropout, stochastic depth, and the
     loss scale where half precision has one."""
@@ -76,7 +79,7 @@ def test_killed_with_a_loss_scale_it_goes_on_with_the_same(clips: Path, tmp_path
     moments = train_in_a_process(whole)
     assert moments is not None
     scales = steps_of(tmp_path / "whole", "loss_scale")
-    assert scales[0][1] > scales[-1][1] == scales[-2][1]
+    assert scales[-1][1] < _FIRST_SCALE and steps_of(tmp_path / "whole", "skipped")
     recipe = tree(clips, tmp_path / "run", 0, "fp16")
     for part in (0.3, 0.5):
         assert train_in_a_process(recipe, round(part * moments)) is None
