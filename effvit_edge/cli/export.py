@@ -58,7 +58,7 @@ from effvit_edge.core.card import MODES, PRECISIONS
     type=click.IntRange(min=1),
     default=96,
     show_default=True,
-    help="Sequences of it to use at most, balanced over the classes.",
+    help="Sequences of it to use at most, balanced over the classes; it takes 24 and more.",
 )
 @click.option(
     "--calibration-method",

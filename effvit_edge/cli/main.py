@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import click
 
 from effvit_edge import __version__
-from effvit_edge.core.errors import INTERRUPTED, EdgeError, EnvironmentFault
+from effvit_edge.core.errors import INTERRUPTED, EdgeError, EnvironmentFault, InputError
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,9 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, PermissionError):
         return f"No permission: {error.strerror}: {error.filename}.", EnvironmentFault.exit_code
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        text = f"{error.filename} is a file where a folder is needed. Give another name."
+        return text, InputError.exit_code
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {error.filename}.", EdgeError.exit_code
     summary = str(error).strip().split("\n")[0]

@@ -45,6 +45,8 @@ def raising(error: BaseException) -> click.Command:
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (click.Abort(), 130, "interrupted\n"),
         (PermissionError(13, "Permission denied", "/dev/video0"), 3, "/dev/video0"),
+        (FileExistsError(17, "File exists", "folder.yaml"), 2, "folder.yaml is a file"),
+        (NotADirectoryError(20, "Not a directory", "a/b"), 2, "a/b is a file"),
         (OSError(28, "No space left on device", "out.mp4"), 1, "No space left on device: out.mp4"),
         (
             RuntimeError("bad\nand a long story"),

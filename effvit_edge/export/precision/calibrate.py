@@ -97,7 +97,11 @@ def calibrate(
     if used < LEAST_CLIPS:
         raise InputError(
             f"Calibration needs at least {LEAST_CLIPS} labelled sequences, got {used}. "
-            f"{describe_failures(sequences.failures) if sequences.failures else 'Give more.'}"
+            + (
+                describe_failures(sequences.failures)
+                if sequences.failures
+                else "Give data that has more, or more of it with --calibrate-clips."
+            )
         )
     return Calibration(
         collector.ranges(), method, used, frames, len(classes), seed, digest.hexdigest()
