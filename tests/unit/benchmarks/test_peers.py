@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.interleaved import RESULTS
 from benchmarks.peers.catalogue import BY_NAME, PEERS, Built
 from benchmarks.peers.graphs import StepGraph, settle, step_onnx
 from benchmarks.peers.memory import peak_bytes
@@ -22,6 +24,7 @@ from benchmarks.peers.runs import OnnxRun, TorchRun
 from benchmarks.peers.table import every_ms, gmacs_ms, judge, markdown
 from effvit_edge.core.card import IMAGENET_MEAN, IMAGENET_STD
 
+README = RESULTS.parent / "peers" / "README.md"
 SIZE = 40
 
 
@@ -226,3 +229,33 @@ def test_a_stream_pays_for_every_frame_and_a_clip_once() -> None:
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     draw([row("x3d_m", 90, 5), row("b1_stream", 10, 0.5)], tmp_path / "peers.png", "Title")
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    paths = RESULTS.glob("cpu-*/*-peers.json")
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    newest: dict[str, Any] = max(reports, key=lambda found: found["date"])
+    return newest
+
+
+def test_the_record_has_everyone_and_was_judged_so(report: dict[str, Any]) -> None:
+    assert [entry["name"] for entry in report["peers"]] == [peer.name for peer in PEERS]
+    assert judge(report["peers"]) == report["ratios"]
+
+
+def test_recorded_sizes_are_near_the_published_ones(report: dict[str, Any]) -> None:
+    for entry in report["peers"]:
+        published = BY_NAME[entry["name"]].published
+        if published is None:
+            continue
+        if published.parameters is not None:
+            assert entry["parameters"] / 1e6 == pytest.approx(published.parameters, rel=0.01)
+        if published.gmacs is not None:
+            assert entry["macs"] / 1e9 == pytest.approx(published.gmacs, rel=0.1), entry["name"]
+
+
+def test_the_readme_has_the_recorded_table(report: dict[str, Any]) -> None:
+    text = README.read_text(encoding="utf-8")
+    for line in markdown(report["peers"]):
+        assert line in text
