@@ -6,9 +6,12 @@ compatible with this device, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,6 +91,25 @@ class CommandTable(click.Group):
 @click.version_option(__version__, prog_name="effvit-edge")
 def cli() -> None:
     """Train, export and run video action recognition on the edge."""
+
+
+_LABELLING = ("source ", "lane of ", "pictures of ", "inference", "records", "predictions")
+"""How the names of labelling's threads begin."""
+
+
+def program() -> int:
+    """The process's own command line: :func:`main`, and an end that hung threads do not spoil.
+
+    A source that does not answer is left alone in its thread. Python takes such a thread down as it
+    ends; in the middle of a library's code that is an abort.
+    """
+    code = main()
+    if any(thread.name.startswith(_LABELLING) for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

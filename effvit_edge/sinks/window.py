@@ -105,8 +105,9 @@ class WindowSink:
 
     def _draw(self, name: str, image: Image) -> None:
         if name not in self._open:
-            flags = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO
-            self._cv2.namedWindow(name, flags)
+            # Without Qt's bar of buttons, which takes a strip of the picture's place.
+            plain = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_GUI_NORMAL
+            self._cv2.namedWindow(name, plain | self._cv2.WINDOW_KEEPRATIO)
             self._cv2.resizeWindow(name, image.shape[1], image.shape[0])
             self._open.add(name)
         self._cv2.imshow(name, np.ascontiguousarray(image[..., ::-1]))

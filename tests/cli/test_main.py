@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import ModuleType
 
@@ -132,3 +133,22 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli_main.main([]) == 2
     assert "Commands:" in capsys.readouterr().err
+
+
+def test_a_thread_that_hangs_does_not_spoil_the_end() -> None:
+    """What was printed is there, and the exit code is the command's own."""
+    script = (
+        "import threading, time\n"
+        "from effvit_edge.cli import main as module\n"
+        "def main():\n"
+        "    work = lambda: time.sleep(600)\n"
+        "    threading.Thread(target=work, name='lane of camera', daemon=True).start()\n"
+        "    print('what was said', end='')\n"
+        "    return 130\n"
+        "module.main = main\n"
+        "raise SystemExit(module.program())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "what was said")

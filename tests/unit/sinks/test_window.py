@@ -14,7 +14,7 @@ from effvit_edge.sinks import WindowSink, why_no_window
 class FakeGui:
     """The part of ``cv2`` that has to do with windows."""
 
-    WINDOW_NORMAL, WINDOW_KEEPRATIO, WND_PROP_VISIBLE = 0, 0, 4
+    WINDOW_NORMAL, WINDOW_KEEPRATIO, WINDOW_GUI_NORMAL, WND_PROP_VISIBLE = 0, 0, 16, 4
 
     class error(Exception):
         pass
