@@ -53,6 +53,8 @@ CASES = {
     "motion, evaluated often": Case(
         "models/demo.yaml", (*MOTION, "optim.steps=250", "eval.every=50")
     ),
+    # Starts from the demo model, which models/demo.yaml makes.
+    "yoga6, the whole recipe": Case("models/yoga6_motion.yaml", (), needs_data=True),
     "yoga6, evaluated often": Case(
         "models/yoga6.yaml",
         ("optim.steps=150", "optim.warmup_steps=15", "optim.batch_size=8", "eval.every=50"),
