@@ -7,6 +7,7 @@ JSON with a zero byte behind it, written to descriptor 3 of the browser and read
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_MOST_PAGES = 20
+_SIGNS_OF_LEAVING = ("navigated or closed", "context was destroyed", "Cannot find context")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless=new",
@@ -38,6 +41,10 @@ def find_browser() -> str | None:
 
 class BrowserError(Exception):
     """The browser refused a command, a script failed, or the browser is gone."""
+
+
+class PageLeft(BrowserError):
+    """The page went on to another while a script ran on it."""
 
 
 class Browser:
@@ -70,7 +77,9 @@ class Browser:
             answer = json.loads(self._next())
             if answer.get("id") == self._number:
                 if "error" in answer:
-                    raise BrowserError(f"{method}: {answer['error']['message']}")
+                    text = answer["error"]["message"]
+                    left = any(sign in text for sign in _SIGNS_OF_LEAVING)
+                    raise (PageLeft if left else BrowserError)(f"{method}: {text}")
                 return answer["result"]
 
     def close(self) -> None:
@@ -125,7 +134,13 @@ class Page:
         return answer["result"].get("value")
 
     def wait(self, condition: str, seconds: float = 60) -> Any:
-        """Until an expression is true; looked at whenever the page draws."""
+        """Until an expression is true, also of the page that this one goes on to."""
+        for _ in range(_MOST_PAGES):
+            with contextlib.suppress(PageLeft):
+                return self._wait_here(condition, seconds)
+        raise BrowserError(f"the page goes on and on, waiting for: {condition}")
+
+    def _wait_here(self, condition: str, seconds: float) -> Any:
         return self.run(
             f"""new Promise((done, failed) => {{
                 const last = performance.now() + {1000 * seconds};

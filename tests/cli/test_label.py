@@ -71,12 +71,11 @@ def test_progress_is_shown_on_a_terminal_only(
     label: Label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_video(tmp_path / "clip.mp4", grey_frames(30))
-    assert "frames/s" not in label(clip)[2]
+    assert "━" not in label(clip)[2]
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes standard error for a terminal
     err = label(clip)[2]
     assert "clip.mp4" in err
-    assert " of 30" in err
-    assert "frames/s" in err
+    assert "━" in err  # the bar; how far it comes is a matter of the machine
 
 
 @pytest.mark.parametrize(
