@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from effvit_edge.cli.export_text import Account, gate_parts, prose, row
+from effvit_edge.cli.export_text import Account, accuracy_lines, gate_parts, prose, row
 from effvit_edge.runtime.trt_library import product
 
 if TYPE_CHECKING:
+    from effvit_edge.core.comparison import Accuracy
     from effvit_edge.engine import BuildReport, EngineOptions
     from effvit_edge.engine.process import Progress
     from effvit_edge.engine.target import Machine
+    from effvit_edge.runtime import Session
 
 
 def build_with_progress(
@@ -28,6 +30,7 @@ def build_with_progress(
     rebuild: bool = False,
     limits: Mapping[str, float | None] | None = None,
     machine: Machine | None = None,
+    judge: Callable[[Session], None] | None = None,
 ) -> BuildReport:
     """Find or build an engine, showing how it goes on standard error.
 
@@ -38,6 +41,7 @@ def build_with_progress(
         rebuild: build although there is one.
         limits: of the gate to change, by name.
         machine: this one, if it was looked at already.
+        judge: see ``engine.build_engine``.
 
     Raises:
         EdgeError: see ``engine.build_engine``.
@@ -53,6 +57,7 @@ def build_with_progress(
             limits=limits,
             progress=progress,
             look=None if machine is None else lambda: machine,
+            judge=judge,
         )
 
 
@@ -77,8 +82,13 @@ def note_lines(report: BuildReport) -> list[str]:
     return [line for note in report.notes for line in prose("note", note)]
 
 
-def engine_account(report: BuildReport) -> Account:
-    """Of a step that ends with an engine."""
+def engine_account(report: BuildReport, accuracy: Accuracy | None = None) -> Account:
+    """Of a step that ends with an engine.
+
+    Args:
+        report: of the build.
+        accuracy: of the ONNX file and the engine, where they were compared.
+    """
     sidecar, checked = report.sidecar, report.checked
     device = sidecar.device
     where = "any device that it supports" if device is None else device.name
@@ -96,10 +106,14 @@ def engine_account(report: BuildReport) -> Account:
         "device": None if device is None else dataclasses.asdict(device),
         "notes": list(report.notes),
         "gate": figures,
+        "accuracy": None if accuracy is None else dataclasses.asdict(accuracy),
         "card": dataclasses.asdict(sidecar.card),
     }
     title = f"Engine for {where}, {product(sidecar.flavour)} {sidecar.tensorrt}"
-    return Account(title, engine_lines(report), record)
+    lines = engine_lines(report)
+    if accuracy is not None:
+        lines += accuracy_lines(accuracy, report.limits.drop)
+    return Account(title, lines, record)
 
 
 @contextmanager

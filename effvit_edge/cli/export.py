@@ -70,7 +70,9 @@ from effvit_edge.core.card import MODES, PRECISIONS
     "they are all, all but 1 in 10,000, or those that tell most.",
 )
 @click.option(
-    "--verify", metavar="DATA", help="FP16 and INT8: labelled data to compare accuracy on."
+    "--verify",
+    metavar="DATA",
+    help="Labelled data to compare accuracy on, before and after; of FP16, INT8 and engines.",
 )
 @click.option(
     "--verify-where", multiple=True, metavar="COLUMN=VALUE", help="Rows of that CSV, if some."
@@ -102,7 +104,7 @@ from effvit_edge.core.card import MODES, PRECISIONS
 @click.option(
     "--limit-drop",
     type=click.FloatRange(0, 1),
-    help="Largest loss of accuracy on --verify data.  [fp16 0.01, int8 0.03]",
+    help="Largest loss of accuracy on --verify data.  [fp32 and fp16 0.01, int8 0.03]",
 )
 @click.option("--num-classes", type=click.IntRange(min=1), help="Presets only: labels.")
 @click.option("--num-frames", type=click.IntRange(min=1), help="Presets only: clip or window.")
@@ -118,6 +120,12 @@ from effvit_edge.core.card import MODES, PRECISIONS
 )
 @click.option(
     "--rebuild", is_flag=True, help="Build the engine although there is one of the same inputs."
+)
+@click.option(
+    "--weak-precision",
+    type=click.Choice(["fp16", "int8"]),
+    help="Engines of TensorRT 10 only, for comparing with: TensorRT chooses where to use a lower "
+    "precision, instead of the ONNX file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON report.")
 def command(as_json: bool, **options: Any) -> None:

@@ -135,16 +135,15 @@ def _refuse_idle(request: Request, given: Precision | None) -> None:
     """Options that would do nothing; ``given`` is the precision of the ONNX file to start from."""
     reduced = "fp32" if request.precision in (None, given) else request.precision
     reduction = request.reduction
-    if request.wants_engine and request.verify is not None and reduced == "fp32":
-        raise InputError(
-            "--verify compares graphs whose precision is reduced here, and this engine is built of "
-            f"its graph as it is. Leave it out, and compare with: effvit-edge eval {request.output}"
-            f" --data {request.verify}, and the same of the ONNX file."
-        )
-    if request.wants_engine:  # whose gate has limits in every precision
+    if request.wants_engine:  # which is held to limits in every precision, and to labelled data
         reduction = dataclasses.replace(reduction, limits={})
-    elif request.rebuild:
-        raise InputError("--rebuild is for --format engine. Leave it out.")
+        if request.verify is not None:
+            reduction = dataclasses.replace(reduction, verify=None, verify_where=())
+        if request.verify is not None and request.batch is not None:
+            raise InputError("--verify shows an engine one stream. Leave --batch or --verify out.")
+    elif request.rebuild or request.weak_precision is not None:
+        option = "--rebuild" if request.rebuild else "--weak-precision"
+        raise InputError(f"{option} is for --format engine. Leave it out.")
     if request.attention == "measure" and request.batch is not None:
         raise InputError("--attention measure times one stream. Leave --batch out.")
     refuse_idle_options(reduced, reduction)

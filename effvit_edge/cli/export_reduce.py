@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
+from effvit_edge.cli.export_accuracy import LabelledData, accuracy_of_file
 from effvit_edge.cli.export_text import Account, conversion_account, row
 from effvit_edge.core.card import Precision
 from effvit_edge.core.errors import InputError
@@ -122,16 +123,13 @@ def _measure(parent: Parent, reduction: Reduction) -> tuple[Measure | None, Clip
     if reduction.verify is None:
         return None, None
     from effvit_edge.export.footage import real_footage
-    from effvit_edge.runtime import open_session
-    from effvit_edge.train.evaldata import MOTION, Question, open_evaluation
-    from effvit_edge.train.evaluate import SessionScorer, evaluate
+    from effvit_edge.train.evaldata import MOTION
 
-    question = Question(reduction.verify, reduction.verify_where, seed=reduction.seed + 1)
-    sequences, _ = open_evaluation(question, parent.card)
+    data = LabelledData(reduction.verify, reduction.verify_where, reduction.seed)
+    sequences = data.open(parent.card)
 
     def measure(path: Path) -> float:
-        with open_session(path, provider="cpu") as session:
-            return evaluate(SessionScorer(session), sequences).score
+        return accuracy_of_file(path, sequences)
 
     if reduction.verify == MOTION:
         return measure, None

@@ -10,6 +10,7 @@ from effvit_edge.cli.export_reduce import Reduction
 from effvit_edge.core.card import Mode, Precision
 
 if TYPE_CHECKING:
+    from effvit_edge.engine.options import WeakPrecision
     from effvit_edge.export.precision.calibrate import Method
 
 Format = Literal["onnx", "engine"]
@@ -42,6 +43,7 @@ class Request:
     num_frames: int | None
     input_size: int | None
     rebuild: bool
+    weak_precision: WeakPrecision | None
     output: Path
 
     @property

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 from effvit_edge.cli.attention import choose_attention, measure_attention
 from effvit_edge.cli.building import build_with_progress, engine_account
+from effvit_edge.cli.export_accuracy import EngineJudge, LabelledData
 from effvit_edge.cli.export_plan import Graph, Network, Plan
 from effvit_edge.cli.export_reduce import reduce
 from effvit_edge.cli.export_text import Account, graph_account, network_account
+from effvit_edge.core.card import ModelCard
+from effvit_edge.core.onnx_header import read_onnx_header
+from effvit_edge.runtime.graph import CARD_KEY
 
 if TYPE_CHECKING:
     from effvit_edge.export.attention_body import Attention
@@ -107,12 +111,30 @@ def _reduce(plan: Plan, parent: Parent, tell: Tell) -> Written:
 
 
 def _build(plan: Plan, tell: Tell) -> Written:
+    from effvit_edge.engine import EngineOptions
+
+    request = plan.request
+    judge = _judge(plan) if request.verify is not None else None
     report = build_with_progress(
         plan.graph,
-        plan.request.output,
-        rebuild=plan.request.rebuild,
-        limits=plan.request.limits,
+        request.output,
+        EngineOptions(weak_precision=request.weak_precision),
+        rebuild=request.rebuild,
+        limits=request.limits,
         machine=plan.machine,
+        judge=judge,
     )
-    tell(engine_account(report))
-    return Written(report.path, runs=plan.request.batch is None)
+    tell(engine_account(report, None if judge is None else judge.accuracy))
+    return Written(report.path, runs=request.batch is None)
+
+
+def _judge(plan: Plan) -> EngineJudge:
+    """Of the engine, on labelled data; the ONNX file, which is there, is judged now."""
+    from effvit_edge.core.limits import engine_limits
+
+    request = plan.request
+    assert request.verify is not None
+    data = LabelledData(request.verify, request.verify_where, request.seed)
+    header = read_onnx_header(plan.graph)
+    card = ModelCard.from_json(header.metadata[CARD_KEY], source=str(plan.graph))
+    return EngineJudge(plan.graph, card, data, engine_limits(card, request.limits).drop)

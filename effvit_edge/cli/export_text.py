@@ -12,7 +12,7 @@ from effvit_edge.core.card import Mode, ModelCard, Precision
 from effvit_edge.core.limits import FP32_LIMIT
 
 if TYPE_CHECKING:
-    from effvit_edge.core.comparison import Comparison
+    from effvit_edge.core.comparison import Accuracy, Comparison
     from effvit_edge.core.limits import Limits
     from effvit_edge.export import Exported, ExportReport
     from effvit_edge.export.convert import Conversion
@@ -156,10 +156,14 @@ def _conversion_lines(report: Conversion, footage: str) -> list[str]:
     if report.excluded:
         lines += prose("kept", f"in higher precision: {', '.join(report.excluded)}")
     if report.accuracy is not None:
-        before, after = report.accuracy.before, report.accuracy.after
-        limit = f"(limit: a loss of {report.limits.drop:.1%})"
-        lines += row("top-1", f"{before:.1%} before, {after:.1%} after {limit}")
+        lines += accuracy_lines(report.accuracy, report.limits.drop)
     return [*lines, *_wrote(report.path, report.verify_path)]
+
+
+def accuracy_lines(accuracy: Accuracy, limit: float) -> list[str]:
+    """What is told right, before and after a step."""
+    found = f"{accuracy.before:.1%} before, {accuracy.after:.1%} after"
+    return row("top-1", f"{found} (limit: a loss of {limit:.1%})")
 
 
 def _conversion_record(report: Conversion) -> dict[str, object]:

@@ -26,6 +26,19 @@ class Comparison:
     answers: int
 
 
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of labelled sequences that are told right, before and after a conversion."""
+
+    before: float
+    after: float
+
+    @property
+    def loss(self) -> float:
+        """How much less the second is; negative where it is more."""
+        return self.before - self.after
+
+
 def compare(parent: Logits, child: Logits, groups: Sequence[LabelGroup]) -> Comparison:
     """Compare logits ``(..., classes)``, group of labels by group of labels."""
     a, b = (x.reshape(-1, x.shape[-1]).astype(np.float64) for x in (parent, child))

@@ -70,6 +70,7 @@ def build_engine(
     look: Callable[[], Machine] | None = None,
     work: Worker = run_worker,
     open_plan: OpenPlan | None = None,
+    judge: Callable[[Session], None] | None = None,
 ) -> BuildReport:
     """Find the engine of an ONNX file, or build it; all of it gets its name, or nothing.
 
@@ -85,6 +86,8 @@ def build_engine(
         look: tells the machine's TensorRT and device.
         work: builds.
         open_plan: opens what was built, for the gate.
+        judge: shown the engine after the gate, also one that is found; what it raises keeps a new
+            engine from its name.
 
     Raises:
         InputError: the file cannot become an engine, or the output's name is none.
@@ -109,13 +112,20 @@ def build_engine(
         found = None if sidecar.gate is None else Checked.from_json(sidecar.gate)
         # what breaks the limits is built anew, and held to them
         if not found.faults(held, source.card) if found else reason:
+            if judge:
+                with (open_plan or _open)(path, sidecar) as session:
+                    judge(session)
             return BuildReport(path, sidecar, False, found, held, tuple(notes))
     with atomic_pair(path, sidecar_path(path)) as (plan, sidecar_file):
         sidecar = _build(target, plan, progress, work)
         checked = None
-        if not reason:
+        if not reason or judge:
             with (open_plan or _open)(plan, sidecar) as session:
-                checked = check_session(session, verify_path(onnx), held, path.name)
+                if not reason:
+                    checked = check_session(session, verify_path(onnx), held, path.name)
+                if judge:
+                    judge(session)
+        if checked:
             card = with_limits(sidecar.card, held)
             sidecar = dataclasses.replace(sidecar, card=card, gate=checked.to_json())
         sidecar_file.write_text(sidecar.to_json(), encoding="utf-8")

@@ -16,6 +16,7 @@ import onnx
 
 from effvit_edge import __version__
 from effvit_edge.core.card import ModelCard, Precision
+from effvit_edge.core.comparison import Accuracy
 from effvit_edge.core.errors import GateFailure, InputError
 from effvit_edge.core.files import atomic_pair
 from effvit_edge.core.limits import with_limits
@@ -54,14 +55,6 @@ class Parent:
     card: ModelCard
     sha256: str | None
     """Of the file that a child names as its parent; of a graph in memory its own parent's."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The share of labelled sequences that are told right, before and after."""
-
-    before: float
-    after: float
 
 
 @dataclass(frozen=True)
@@ -297,7 +290,7 @@ def _measured(
         with _scratch(path, model) as file:
             found.append(measure(file))
     accuracy = Accuracy(*found)
-    if accuracy.before - accuracy.after > limits.drop:
+    if accuracy.loss > limits.drop:
         raise GateFailure(
             f"{path.name} tells {accuracy.after:.1%} of the sequences right, its parent "
             f"{accuracy.before:.1%}; the limit is a loss of {limits.drop:.1%}. Nothing was "

@@ -20,6 +20,7 @@ from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import GateFailure
 from effvit_edge.core.files import sha256_file
 from effvit_edge.core.onnx_header import read_onnx_header
+from effvit_edge.core.preprocess import preprocess_frame
 from effvit_edge.engine.cache import engines_folder
 from effvit_edge.engine.plugin import find
 from effvit_edge.engine.plugin.find import PluginReport
@@ -322,14 +323,68 @@ def test_measuring_needs_one_stream_and_a_network(
     assert "keeps its mode, sizes and attention" in capsys.readouterr().err
 
 
-def test_accuracy_of_an_engine_is_for_eval(
-    run: Path, graph: Path, device: Device, out: Path, capsys: Capture
+@pytest.fixture
+def clips(tmp_path: Path, graph: Path) -> Path:
+    """Two videos of the label that the graph gives grey frames, and one of another."""
+    with open_model(graph) as session:
+        spec, labels = session.card.preprocess, session.card.labels
+        state, answers = session.init_state(), []
+        for frame in FRAMES:
+            logits, state = session.step(preprocess_frame(frame, spec), state)
+            answers.append(np.exp(logits) / np.exp(logits).sum())
+    after_warm_up = answers[session.card.num_frames - 1 :]
+    own = labels[int(np.mean(after_warm_up, axis=0).argmax())]
+    other = next(label for label in labels if label != own)
+    for number, label in enumerate((own, own, other)):
+        folder = tmp_path / "clips" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        write_video(folder / f"{number}.mp4", FRAMES, fps=10)
+    return tmp_path / "clips"
+
+
+def test_an_engine_is_compared_on_labelled_data(
+    graph: Path, device: Device, clips: Path, out: Path, capsys: Capture
 ) -> None:
     plan = out / "m.plan"
-    for artifact in (run, graph):
-        assert engine(artifact, plan, "--verify", "motion") == 2
-        assert f"effvit-edge eval {plan} --data motion" in capsys.readouterr().err
+    for built in (True, False):  # one that is found is judged, too
+        assert engine(graph, plan, "--verify", str(clips), "--json") == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["built"] is built
+        assert report["accuracy"] == pytest.approx({"before": 2 / 3, "after": 2 / 3}, abs=1e-6)
+    assert engine(graph, plan, "--verify", str(clips)) == 0
+    assert "66.7% before, 66.7% after (limit: a loss of 1.0%)" in capsys.readouterr().out
+
+
+def test_an_engine_that_tells_fewer_right_is_not_kept(
+    graph: Path, device: Device, clips: Path, out: Path, capsys: Capture
+) -> None:
+    device.factor = -1.0  # the other label is then the more probable one
+    wide = ["--limit-relative", "10", "--limit-cosine", "-2"]
+    assert engine(graph, out / "m.plan", "--verify", str(clips), *wide) == 4
+    error = capsys.readouterr().err
+    assert "tells 33.3% of the sequences right, its ONNX file 66.7%" in " ".join(error.split())
     assert names(out) == []
+    assert engine(graph, out / "m.plan", "--verify", str(clips), *wide, "--limit-drop", "1") == 0
+
+
+def test_data_that_cannot_be_used_is_told_before_the_build(
+    graph: Path, device: Device, tmp_path: Path, out: Path, capsys: Capture
+) -> None:
+    assert engine(graph, out / "m.plan", "--verify", str(tmp_path / "none")) == 2
+    assert "none" in capsys.readouterr().err
+    assert names(out) == []
+
+
+def test_weak_precision_is_a_choice_of_the_builder(
+    graph: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    plan = out / "m.plan"
+    assert engine(graph, plan, "--weak-precision", "fp16") == 0
+    assert read_sidecar(plan).options["weak_precision"] == "fp16"
+    capsys.readouterr()
+    arguments = ["export", str(graph), "--precision", "fp16", "--weak-precision", "fp16"]
+    assert main([*arguments, "-o", str(out / "m.onnx")]) == 2
+    assert "--weak-precision is for --format engine" in capsys.readouterr().err
 
 
 def test_rebuild_is_for_engines(graph: Path, out: Path, capsys: Capture) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from effvit_edge.bench import run as module
+from effvit_edge.bench import work as module_work
 from effvit_edge.bench.harness import WarmUp
 from effvit_edge.bench.load import LoadMark, mark, others
 from effvit_edge.bench.result import read_result
@@ -62,8 +63,11 @@ def test_prepared_pictures_are_not_resized_again(monkeypatch: pytest.MonkeyPatch
     clock = FakeClock()
     session, _ = fake(clock, "stream")
     work = LabelWork(session, PICTURES, clock=clock, prepared=True)
-    monkeypatch.setattr(LabelWork, "_resize", lambda *_: pytest.fail("resized"))
-    work()
+    resized: list[object] = []
+    monkeypatch.setattr(module_work, "preprocess_frame", lambda *given: resized.append(given))
+    preprocess, infer, _ = work()
+    assert (preprocess, infer) == pytest.approx((0, 10))
+    assert resized == []
 
 
 def test_the_demo_model_is_measured_and_the_result_read_again(tmp_path: Path) -> None:

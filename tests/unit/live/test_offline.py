@@ -138,6 +138,7 @@ def test_a_network_answers_as_torch_does_over_the_whole_film(tmp_path: Path) -> 
     x = (frames - torch.tensor(spec.mean)) / torch.tensor(spec.std)
     with torch.inference_mode():
         logits = graph.model.forward_frames(x.permute(3, 0, 1, 2)[None])[0].numpy()
+    assert len(records.records) == len(logits) > 1
     hold(list(records.records), graph.card.labels, list(logits))
 
 

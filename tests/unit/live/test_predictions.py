@@ -85,9 +85,15 @@ def test_a_live_source_that_is_silent_can_be_left() -> None:
 def test_a_source_that_hangs_can_be_left() -> None:
     stuck = HangingSource(3)
     with closing(predictions(stuck, session())) as decisions:
-        next(decisions)
-        stuck.hangs.wait()
+        assert next(decisions).frame == 0
+        assert stuck.hangs.wait(30)
+    assert not stuck.let_go.is_set()  # it was left while it hung
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("lane of")]
+    assert left
     stuck.let_go.set()
+    for thread in left:
+        thread.join(30)
+    assert no_thread_is_left()
 
 
 def test_what_fails_is_raised_after_what_came_before() -> None:

@@ -117,7 +117,7 @@ def test_the_broker_says_it_when_the_run_is_killed(broker: Mosquitto) -> None:
     ):
         listener.wait_for("effvit-edge/status", b"online")
         run.kill()
-        listener.wait_for("effvit-edge/status", b"offline")
+        assert listener.wait_for("effvit-edge/status", b"offline")[0] == b"offline"
 
 
 def test_a_broker_that_is_killed_and_comes_back_gets_every_event(tmp_path: Path) -> None:
@@ -163,8 +163,9 @@ def test_a_broker_that_forgot_everything_is_told_the_state_again(broker: Mosquit
     broker.start()
     told.wait_for(2)
     with listening(broker.port) as listener:
-        listener.wait_for("effvit-edge/status", b"online")
-        listener.wait_for("effvit-edge/gate/status")
+        assert listener.wait_for("effvit-edge/status", b"online") == (b"online", True)
+        payload, retained = listener.wait_for("effvit-edge/gate/status")
+        assert retained and json.loads(payload)["state"] == "playing"
     sink.close()
 
 

@@ -367,4 +367,7 @@ def test_a_port_is_free_again_after_closing() -> None:
     sink = WebSink("0")
     with stream(sink, "/api/feed"):
         sink.close()
-    WebSink(str(sink.port)).close()
+    again = WebSink(str(sink.port))
+    assert again.port == sink.port
+    assert ask(again, "/healthz").status == 200
+    again.close()
