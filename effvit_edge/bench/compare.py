@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from effvit_edge.bench.result import Percentile, Result
+from effvit_edge.bench.result import Result
+from effvit_edge.bench.statistics import Percentile
 from effvit_edge.core.errors import InputError
 
 REPEATABLE = 0.03

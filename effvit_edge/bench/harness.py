@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from array import array
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -69,7 +69,6 @@ class Measurement:
     warm_up: WarmUp
     interrupted: bool = False
     """Whether someone stopped it before its limit."""
-    notes: list[str] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -156,12 +155,6 @@ def measure(
         warm_up=warmed,
         interrupted=interrupted,
     )
-
-
-def summed(times: Mapping[str, Times]) -> Times:
-    """The stages together, ``(n,)`` milliseconds."""
-    result: Times = np.sum(list(times.values()), axis=0)
-    return result
 
 
 def _is_steady(recent: Sequence[float]) -> bool:

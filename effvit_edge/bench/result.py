@@ -10,48 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from effvit_edge.bench.statistics import Latency
 from effvit_edge.core import schema
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
 
 SCHEMA_VERSION = 1
-TOTAL = "total"
-
-
-@dataclass(frozen=True)
-class Percentile:
-    """One percentile and the interval that holds the true one with 95 %."""
-
-    share: float
-    value: float
-    low: float | None
-    high: float | None
-
-    @property
-    def name(self) -> str:
-        """``p99.9`` for example."""
-        return f"p{self.share * 100:g}"
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Of one stage, or of the whole."""
-
-    mean: float
-    least: float
-    most: float
-    percentiles: tuple[Percentile, ...]
-
-    def at(self, share: float) -> Percentile:
-        """The percentile of that share.
-
-        Raises:
-            InputError: the result has none of that share.
-        """
-        for percentile in self.percentiles:
-            if percentile.share == share:
-                return percentile
-        raise InputError(f"The result has no percentile {share}.")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ from effvit_edge.bench.result import (
     SCHEMA_VERSION,
     Artifact,
     Device,
-    Latency,
-    Percentile,
     Result,
     Sensor,
     Settings,
@@ -142,8 +140,8 @@ def _sum_up(
         count=len(measured.total),
         seconds=measured.seconds,
         labels_per_second=measured.rate * setup.streams,
-        stages={name: _latency(times) for name, times in per_query.items()},
-        total=_latency(measured.total),
+        stages={name: statistics.latency(times) for name, times in per_query.items()},
+        total=statistics.latency(measured.total),
         mlperf_p90=statistics.upper_bound(measured.total),
         clip_span=(card.num_frames - 1) / card.fps * 1000,
         energy_joules=samples.joules(),
@@ -188,12 +186,6 @@ def _software() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _latency(times: Times) -> Latency:
-    found = statistics.distribution(times)
-    percentiles = (Percentile(q.share, q.value, q.low, q.high) for q in found.quantiles)
-    return Latency(found.mean, found.least, found.most, tuple(percentiles))
 
 
 def _sensor(samples: Samples, name: str) -> Sensor:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from effvit_edge.core.errors import InputError
+
 Times = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
@@ -21,7 +23,7 @@ MLPERF_SHARE, MLPERF_CONFIDENCE = 0.9, 0.99
 
 
 @dataclass(frozen=True)
-class Quantile:
+class Percentile:
     """One percentile."""
 
     share: float
@@ -39,33 +41,27 @@ class Quantile:
 
 
 @dataclass(frozen=True)
-class Distribution:
+class Latency:
     """What a list of latencies came to, in their own unit."""
 
-    count: int
     mean: float
     least: float
     most: float
-    quantiles: tuple[Quantile, ...]
+    percentiles: tuple[Percentile, ...]
 
-    def at(self, share: float) -> Quantile:
+    def at(self, share: float) -> Percentile:
         """The percentile of that share.
 
         Raises:
-            KeyError: it is not among :attr:`quantiles`.
+            InputError: there is none of that share.
         """
-        for quantile in self.quantiles:
-            if quantile.share == share:
-                return quantile
-        raise KeyError(share)
-
-    @property
-    def median(self) -> float:
-        """The 50th percentile."""
-        return self.at(0.5).value
+        for percentile in self.percentiles:
+            if percentile.share == share:
+                return percentile
+        raise InputError(f"The result has no percentile {share}.")
 
 
-def distribution(values: Times, shares: tuple[float, ...] = SHARES) -> Distribution:
+def latency(values: Times, shares: tuple[float, ...] = SHARES) -> Latency:
     """Sum up latencies.
 
     Args:
@@ -79,13 +75,12 @@ def distribution(values: Times, shares: tuple[float, ...] = SHARES) -> Distribut
         raise ValueError("there is nothing measured to sum up")
     ordered = np.sort(values)
     factorials = _log_factorials(len(ordered))
-    quantiles = (_quantile(ordered, share, factorials) for share in shares)
-    return Distribution(
-        count=len(ordered),
+    percentiles = (_quantile(ordered, share, factorials) for share in shares)
+    return Latency(
         mean=float(ordered.mean()),
         least=float(ordered[0]),
         most=float(ordered[-1]),
-        quantiles=tuple(quantiles),
+        percentiles=tuple(percentiles),
     )
 
 
@@ -104,13 +99,13 @@ def upper_bound(
     return float(ordered[-1 - allowed]) if allowed >= 1 else None
 
 
-def _quantile(ordered: Times, share: float, factorials: Times) -> Quantile:
+def _quantile(ordered: Times, share: float, factorials: Times) -> Percentile:
     below = _cumulative(len(ordered), share, factorials)
     tail = (1 - CONFIDENCE) / 2
     # With x(1) the least value: P(quantile < x(k)) is P(fewer than k values below it).
     low = int(np.searchsorted(below, tail, side="right"))
     high = int(np.searchsorted(below, 1 - tail, side="left")) + 1
-    return Quantile(
+    return Percentile(
         share=share,
         value=float(np.quantile(ordered, share)),
         low=float(ordered[low - 1]) if low >= 1 else None,

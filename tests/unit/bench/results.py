@@ -11,13 +11,11 @@ from effvit_edge.bench.result import (
     SCHEMA_VERSION,
     Artifact,
     Device,
-    Latency,
-    Percentile,
     Result,
     Sensor,
     Settings,
 )
-from effvit_edge.bench.statistics import distribution
+from effvit_edge.bench.statistics import latency
 
 ARTIFACT = Artifact(
     "demo.onnx", "ab" * 32, 16351, "efficientvit3d_b0", "stream", "fp32", 64, 64, 15, 4
@@ -25,12 +23,6 @@ ARTIFACT = Artifact(
 COMPUTER = Device("x86", "AMD EPYC", None, None, None)
 JETSON = Device("jetson", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "6.2", "25W")
 SETTINGS = Settings("single-stream", 1, 720, 1280, None, "ONNX Runtime on the CPU", 1, 60.0, None)
-
-
-def latency(values: np.ndarray) -> Latency:
-    found = distribution(values)
-    percentiles = tuple(Percentile(q.share, q.value, q.low, q.high) for q in found.quantiles)
-    return Latency(found.mean, found.least, found.most, percentiles)
 
 
 def result(times: np.ndarray | None = None, **changes: Any) -> Result:

@@ -6,27 +6,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from effvit_edge.bench.statistics import SHARES, distribution, upper_bound
+from effvit_edge.bench.statistics import SHARES, latency, upper_bound
 
 
 def test_percentiles_are_numpys() -> None:
     values = np.random.default_rng(0).lognormal(size=5000)
-    found = distribution(values)
-    for quantile in found.quantiles:
+    found = latency(values)
+    for quantile in found.percentiles:
         assert quantile.value == np.quantile(values, quantile.share)
-    assert (found.count, found.mean) == (5000, pytest.approx(values.mean()))
+    assert found.mean == pytest.approx(values.mean())
     assert (found.least, found.most) == (values.min(), values.max())
-    assert [quantile.name for quantile in found.quantiles] == ["p50", "p90", "p95", "p99", "p99.9"]
+    assert [quantile.name for quantile in found.percentiles] == [
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "p99.9",
+    ]
 
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("count", [10, 101, 3000])
 def test_intervals_are_scipys(share: float, count: int) -> None:
-    """scipy has the same intervals, by another way to the binomial distribution."""
+    """scipy has the same intervals, by another way to the binomial latency."""
     values = np.random.default_rng(count).exponential(size=count)
     expected = stats.quantile_test(values, q=np.quantile(values, share), p=share)
     interval = expected.confidence_interval(confidence_level=0.95)
-    (found,) = distribution(values, (share,)).quantiles
+    (found,) = latency(values, (share,)).percentiles
     wanted = [None if np.isnan(end) else end for end in interval]
     assert [found.low, found.high] == pytest.approx(wanted)
 
@@ -35,7 +41,7 @@ def test_intervals_hold_the_true_percentile_as_often_as_they_say() -> None:
     generator = np.random.default_rng(1)
     truth, hits, trials = -np.log(1 - 0.9), 0, 2000
     for _ in range(trials):
-        (found,) = distribution(generator.exponential(size=300), (0.9,)).quantiles
+        (found,) = latency(generator.exponential(size=300), (0.9,)).percentiles
         assert found.low is not None and found.high is not None
         hits += found.low <= truth <= found.high
     # At least 95 %; the number of hits has a deviation of sqrt(0.95 * 0.05 / trials) = 0.5 %.
@@ -44,10 +50,10 @@ def test_intervals_hold_the_true_percentile_as_often_as_they_say() -> None:
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60))
 def test_percentiles_lie_in_order_and_within_their_intervals(values: list[float]) -> None:
-    found = distribution(np.array(values))
-    ordered = [quantile.value for quantile in found.quantiles]
+    found = latency(np.array(values))
+    ordered = [quantile.value for quantile in found.percentiles]
     assert ordered == sorted(ordered)
-    for quantile in found.quantiles:
+    for quantile in found.percentiles:
         assert found.least <= quantile.value <= found.most
         # Ends are measured values, and the percentile may lie between two of them.
         before, after = (np.quantile(values, quantile.share, method=m) for m in ("lower", "higher"))
@@ -75,11 +81,11 @@ def test_mlperfs_estimate_is_a_bound_of_99_percent() -> None:
 
 def test_nothing_measured_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing measured"):
-        distribution(np.array([]))
+        latency(np.array([]))
 
 
 def test_a_million_latencies_are_summed_up() -> None:
     values = np.random.default_rng(3).normal(10, 1, size=1_000_000)
-    quantile = distribution(values).at(0.999)
+    quantile = latency(values).at(0.999)
     assert quantile.low is not None and quantile.high is not None
     assert quantile.low < stats.norm.ppf(0.999, 10, 1) < quantile.high
