@@ -45,12 +45,16 @@ def read(source: Source, count: int) -> list[Frame]:
     return frames  # type: ignore[return-value]
 
 
-def wait_for_state(source: Source, state: str) -> None:
+def wait_for_state(source: Source, state: str) -> list[Frame]:
     """Read on until the source is in a state."""
+    frames: list[Frame] = []
     until = time.monotonic() + SECONDS
     while source.health.state != state:
-        source.read(0.05)
+        outcome = source.read(0.05)
+        if isinstance(outcome, Frame):
+            frames.append(outcome)
         assert time.monotonic() < until, f"never {state}: {source.health}"
+    return frames
 
 
 def read_until_segment(source: Source, segment: int) -> list[Frame]:
@@ -93,7 +97,7 @@ def test_after_a_restart_frames_go_on_in_another_segment() -> None:
     with rtsp_camera() as camera, open_source(camera.url(options="?buffer=256")) as source:
         frames = read(source, 5)
         camera.kill()
-        wait_for_state(source, "reconnecting")
+        frames += wait_for_state(source, "reconnecting")
         camera.start()
         frames += read_until_segment(source, 1)
         frames += read(source, 20)
