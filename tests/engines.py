@@ -19,6 +19,7 @@ from effvit_edge.runtime.sidecar import PlanSidecar, sidecar_path
 from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_fake import ORIN_NANO, FakeLibrary, FakeMemory
 from effvit_edge.runtime.trt_library import PlanTensor
+from effvit_edge.runtime.tuning import DEFAULT, Tuning
 from tests.tiny_models import tiny_card, write_model
 
 _NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
@@ -74,8 +75,10 @@ def fake_library(onnx: Path, memory: FakeMemory, version: str = "10.3.0") -> Fak
     return FakeLibrary(memory, tensors, compute, version)
 
 
-def open_fake(plan: Path, memory: FakeMemory | None = None) -> DeviceSession:
+def open_fake(
+    plan: Path, memory: FakeMemory | None = None, tuning: Tuning = DEFAULT
+) -> DeviceSession:
     """The engine of ``write_engine``, opened over the fakes."""
     memory = memory or FakeMemory()
     library = fake_library(plan.with_suffix(".onnx"), memory)
-    return open_plan(plan, library=library, memory=memory)
+    return open_plan(plan, library=library, memory=memory, tuning=tuning)

@@ -55,10 +55,13 @@ def differences(results: Sequence[Result]) -> list[str]:
     parts = {
         "device": {result.device.title for result in results},
         "runs on": {result.settings.provider for result in results},
+        "switches": {str(result.settings.switches) for result in results},
         "threads": {str(result.settings.threads) for result in results},
         "pictures": {f"{r.settings.picture_width}×{r.settings.picture_height}" for r in results},
     }
-    return [f"{name}: {', '.join(sorted(v))}" for name, v in parts.items() if len(v) > 1]
+    found = [f"{name}: {', '.join(sorted(v))}" for name, v in parts.items() if len(v) > 1]
+    changes = {c for result in results[1:] for c in results[0].speed.changes(result.speed)}
+    return found + [f"the machine's own speed: {change}" for change in sorted(changes)]
 
 
 def _ratio(first: Percentile, other: Percentile) -> Ratio:

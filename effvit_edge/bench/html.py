@@ -10,11 +10,14 @@ import numpy as np
 
 from effvit_edge.bench import svg
 from effvit_edge.bench.compare import differences, ratios
+from effvit_edge.bench.layers import by_kind
 from effvit_edge.bench.markdown import SHOWN
 from effvit_edge.bench.result import Result, Sensor
 from effvit_edge.core.files import atomic_path
 
 _BINS = 60
+_LONGEST = 15
+_SPEEDS = ("core", "memory")
 _SHOWN_TAIL = 0.999
 """Histograms end here: one slow query should not squeeze all others into one bar."""
 _CURVES = "percentiles; each nine as wide as the one before"
@@ -44,6 +47,9 @@ svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; }
 svg text { fill: currentColor; opacity: .8; } svg .g { stroke: var(--line); stroke-width: .6; }
 figure { margin: 0; } figcaption { font-size: .85rem; opacity: .75; }
 .scroll { overflow-x: auto; }
+td.bar { width: 30%; padding-right: 0; } td.bar i { display: block; height: .8rem;
+  border-radius: 2px; background: #2a78d6; }
+table.bars td:first-child { max-width: 22rem; overflow-wrap: anywhere; }
 """
 
 
@@ -86,6 +92,7 @@ def _one(result: Result, title: str) -> Iterator[str]:
         f'<p class="what">{escape(art.variant)}, {art.mode}, {art.precision}, '
         f"{art.width}×{art.height} · {escape(settings.scenario)} · {escape(settings.provider)} · "
         f"{escape(result.date)}</p>"
+        f'<p class="what">{escape(str(settings.switches))}</p>'
     )
     for reason in result.tainted:
         yield f'<p class="taint">Tainted: {escape(reason)}.</p>'
@@ -98,6 +105,7 @@ def _one(result: Result, title: str) -> Iterator[str]:
     yield _figure(_curves([result]), _CURVES)
     yield _figure(_over_time(result), "each query over the run")
     yield "</div>"
+    yield from _layers(result)
     yield from _sensors(result)
     yield "<h2>Where and with what</h2>" + _facts(result)
 
@@ -184,6 +192,31 @@ def _over_time(result: Result) -> str:
     return svg.dots(x, svg.linear(0, max(values) * 1.02), result.samples, ("seconds", "ms"))
 
 
+def _layers(result: Result) -> Iterator[str]:
+    """By kind, and the longest one by one."""
+    if not result.layers:
+        return
+    kinds, whole = by_kind(result.layers), sum(layer.milliseconds for layer in result.layers)
+    yield "<h2>Where the model's time goes</h2>"
+    yield (
+        f'<p class="what">{len(result.layers)} layers in a run of their own, each timed, which '
+        f"slows them: {whole:.2f} ms together.</p>"
+    )
+    rows = [["kind", "layers", "ms", "share", ""]]
+    for kind, milliseconds in kinds.items():
+        count = sum(layer.kind == kind for layer in result.layers)
+        rows.append([kind, str(count), f"{milliseconds:.3f}", f"{milliseconds / whole:.1%}"])
+    yield _barred(rows, [milliseconds / max(kinds.values()) for milliseconds in kinds.values()])
+    longest = sorted(result.layers, key=lambda layer: -layer.milliseconds)[:_LONGEST]
+    rows = [["layer", "kind", "ms", "share", ""]]
+    for layer in longest:
+        share = f"{layer.milliseconds / whole:.1%}"
+        rows.append([layer.name, layer.kind, f"{layer.milliseconds:.3f}", share])
+    most = longest[0].milliseconds or 1.0
+    yield f"<h2>The {len(longest)} longest layers</h2>"
+    yield _barred(rows, [layer.milliseconds / most for layer in longest])
+
+
 def _sensors(result: Result) -> Iterator[str]:
     yield "<h2>Sensors</h2>"
     if result.sensors:
@@ -215,6 +248,8 @@ def _facts(result: Result) -> str:
     rows = [
         ["device", result.device.title],
         ["runs on", settings.provider],
+        ["switches", str(settings.switches)],
+        ["the model's stage", f"split by {settings.split_by}" if settings.split_by else "whole"],
         ["threads", str(settings.threads)],
         [
             "pictures",
@@ -227,6 +262,11 @@ def _facts(result: Result) -> str:
     ]
     if result.others_cores is not None:
         rows.append(["others", f"other processes kept {result.others_cores:.2f} cores busy"])
+    speeds = (result.speed, result.speed_after)
+    core, memory = (" and ".join(f"{getattr(s, part):.2f}" for s in speeds) for part in _SPEEDS)
+    rows.append(
+        ["the machine itself", f"fixed work of the core {core} ms, of the memory {memory} ms"]
+    )
     cells = "".join(
         f"<tr><td>{escape(name)}</td><td style='text-align:left'>{escape(text)}</td></tr>"
         for name, text in rows
@@ -242,6 +282,18 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
         kind = ' class="total"' if row[0] == "total" else ""
         lines.append(f"<tr{kind}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
     return f'<div class="scroll"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
+
+
+def _barred(rows: Sequence[Sequence[str]], shares: Sequence[float]) -> str:
+    """A table whose last column is a bar of each row's share of the largest."""
+    head, *body = rows
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = [
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}"
+        f'<td class="bar"><i style="width:{100 * share:.1f}%"></i></td></tr>'
+        for row, share in zip(body, shares, strict=True)
+    ]
+    return f'<div class="scroll"><table class="bars"><tr>{top}</tr>{"".join(lines)}</table></div>'
 
 
 def _figure(plot: str, caption: str) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from effvit_edge.bench.estimate import ERRORS, Estimate
+from effvit_edge.bench.layers import by_kind
+from effvit_edge.bench.probes.base import CLOCK, MEMORY, POWER, TEMPERATURE
 from effvit_edge.bench.result import Result
 from effvit_edge.bench.scenarios import MLPERF_SECONDS
 
+_KINDS = 8
+"""So many kinds of layers are shown on a terminal; the others are in the JSON and on the page."""
+_RANGES = (
+    (POWER, "power", "W"), (TEMPERATURE, "temperatures", "°C"), (CLOCK, "clocks", "MHz"),
+)  # fmt: skip
 SHOWN = (0.5, 0.9, 0.95, 0.99, 0.999)
 COLUMNS = (
-    "model", "device", "scenario", "labels/s", "p50 ms", "p90", "p99", "p99.9", "label latency ms",
-    "mJ/label",
+    "model", "device", "runs on", "scenario", "labels/s", "p50 ms", "p90", "p99", "p99.9",
+    "label latency ms", "mJ/label",
 )  # fmt: skip
 
 
@@ -25,6 +32,7 @@ def lines(result: Result) -> list[str]:
         f"{art.name}: {art.variant}, {art.mode}, {art.precision}, {art.width}×{art.height}",
         f"  device    {result.device.title}",
         f"  runs on   {settings.provider}",
+        f"  switches  {settings.switches}",
         f"  scenario  {_scenario(result)}, {pictures}, {result.count} queries in "
         f"{result.seconds:.1f} s after {result.warm_up_seconds:.1f} s of warm-up",
         "",
@@ -37,6 +45,8 @@ def lines(result: Result) -> list[str]:
         found.append(f"  MLPerf p90 estimate    {result.mlperf_p90:.3f} ms")
     for source, joules in result.joules_per_label.items():
         found.append(f"  energy a label         {1000 * joules:.3f} mJ ({source})")
+    found += _sensor_lines(result)
+    found += _layer_lines(result)
     found += [f"  tainted   {reason}" for reason in result.tainted]
     return found + [f"  note      {note}" for note in result.notes]
 
@@ -76,15 +86,16 @@ def header() -> str:
 def row(result: Result) -> str:
     """A result as one row of a Markdown table; a tainted one is marked."""
     art = result.artifact
-    joules = min(result.joules_per_label.values(), default=None)
+    joules = result.whole_joules_per_label
     cells = [
         f"{art.name} ({art.variant}, {art.mode}, {art.precision}, {art.width}×{art.height})",
         result.device.title,
+        f"{result.settings.provider} ({result.settings.switches})",
         _scenario(result),
         f"{result.labels_per_second:.1f}{' (tainted)' if result.tainted else ''}",
         *(f"{result.total.at(share).value:.2f}" for share in (0.5, 0.9, 0.99, 0.999)),
         f"{result.label_latency:.0f}",
-        "" if joules is None else f"{1000 * joules:.2f}",
+        "" if joules is None else f"{1000 * joules[1]:.2f}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -108,6 +119,34 @@ def _table(result: Result) -> list[str]:
         ["95 % sure", *(_interval(p.low, p.high) for p in result.total.percentiles), "", ""]
     )
     return _aligned(rows)
+
+
+def _sensor_lines(result: Result) -> list[str]:
+    """What decides whether the figures can be had again: memory, power, heat and clocks."""
+    found = []
+    peak = max((s.most for s in result.sensors if s.name == f"{MEMORY}.peak"), default=None)
+    if peak is not None:
+        found.append(f"  memory of the process  {peak:.0f} MB at its peak")
+    for kind, name, unit in _RANGES:
+        sensors = [s for s in result.sensors if s.name.startswith(f"{kind}.")]
+        if sensors:
+            low, high = min(s.least for s in sensors), max(s.most for s in sensors)
+            most = max(sensors, key=lambda sensor: sensor.most).name.partition(".")[2]
+            found.append(f"  {name:21}  {low:.0f} to {high:.0f} {unit} (the highest: {most})")
+    return found
+
+
+def _layer_lines(result: Result) -> list[str]:
+    if not result.layers:
+        return []
+    kinds = by_kind(result.layers)
+    whole = sum(kinds.values())
+    rows = [["where the model's time goes", "ms", "share", "layers"]]
+    for kind, milliseconds in list(kinds.items())[:_KINDS]:
+        count = sum(layer.kind == kind for layer in result.layers)
+        rows.append([kind, f"{milliseconds:.3f}", f"{milliseconds / whole:.0%}", str(count)])
+    rows.append(["all layers, one by one", f"{whole:.3f}", "", str(len(result.layers))])
+    return ["", *_aligned(rows)]
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from effvit_edge.bench.speed import Speed
 from effvit_edge.bench.statistics import Latency
 from effvit_edge.core import schema
 from effvit_edge.core.errors import InputError
 from effvit_edge.core.files import atomic_path
+from effvit_edge.runtime.tuning import LayerTime, Switches
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_WHOLE = ("VDD_IN", "VIN", "POM_5V_IN", "psys")
+"""Sources that hold the others: the input of a Jetson, by its name on several of them, and a
+computer's whole platform."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,10 @@ class Settings:
     video: str | None
     """The file that frames were read of; None for rendered pictures of that size."""
     provider: str
-    """What ran the model, with its switches."""
+    """What ran the model."""
+    switches: Switches
+    split_by: str
+    """By whose clock the model's stage is split into the device's parts; empty where it is not."""
     threads: int
     seconds: float | None
     count: int | None
@@ -112,10 +120,17 @@ class Result:
     absent_sensors: Mapping[str, str]
     others_cores: float | None
     """Cores that other processes kept busy, on average."""
+    speed: Speed
+    """Of the machine itself, right before the run."""
+    speed_after: Speed
+    drift: float | None
+    """By which share the slowest tenth of the run took longer than the fastest; None if too few."""
     tainted: tuple[str, ...]
     """Why the figures are not what this device can do."""
     interrupted: bool
     notes: tuple[str, ...]
+    layers: tuple[LayerTime, ...] = field(repr=False)
+    """Of a run of its own after this one, since timing layers slows them; empty without it."""
     curve: tuple[tuple[float, float], ...]
     """Pairs of a share and the latency that so many do not exceed."""
     samples: tuple[tuple[float, float], ...] = field(repr=False)
@@ -131,6 +146,15 @@ class Result:
         """By source."""
         labels = self.count * self.settings.streams
         return {name: joules / labels for name, joules in self.energy_joules.items()}
+
+    @property
+    def whole_joules_per_label(self) -> tuple[str, float] | None:
+        """Of all that was measured, and its name; no part of it is counted twice."""
+        found = self.joules_per_label
+        for name in _WHOLE:
+            if name in found:
+                return name, found[name]
+        return (" + ".join(found), sum(found.values())) if found else None
 
     def write(self, path: Path) -> None:
         """Write JSON, atomically.

@@ -15,7 +15,8 @@ import numpy as np
 
 from effvit_edge import __version__
 from effvit_edge.bench import statistics
-from effvit_edge.bench.harness import Measurement, Work, measure, warm_up
+from effvit_edge.bench.compare import REPEATABLE
+from effvit_edge.bench.harness import Measurement, measure, warm_up
 from effvit_edge.bench.load import BUSY_CORES, LoadMark, mark, others
 from effvit_edge.bench.probes import Sampler, Samples, find_probes
 from effvit_edge.bench.result import (
@@ -27,8 +28,9 @@ from effvit_edge.bench.result import (
     Settings,
 )
 from effvit_edge.bench.scenarios import Setup
+from effvit_edge.bench.speed import Speed, measure_speed
 from effvit_edge.bench.statistics import Times
-from effvit_edge.bench.work import STAGES, VIDEO_STAGES, LabelWork, VideoWork, rendered_pictures
+from effvit_edge.bench.work import LabelWork, VideoWork, rendered_pictures
 from effvit_edge.core.clock import Clock, MonotonicClock
 from effvit_edge.core.device import DeviceRoot, Identity, identify
 from effvit_edge.core.files import sha256_file
@@ -80,29 +82,36 @@ def run(
     identity = identify(root)
     setup = job.setup
     with ExitStack() as opened:
-        work, stages = _work(job, clock, opened)
+        work = _work(job, clock, opened)
         warmed = warm_up(work, clock, least_seconds=warm_up_seconds)
         found = find_probes(identity, root)
         opened.callback(found.close)
-        before = mark(root)
+        speed, before = measure_speed(clock), mark(root)
         with Sampler(found.probes, clock) as sampler:
-            measured = measure(work, stages, setup.limits, warmed, clock, idle=time.sleep)
-        after = mark(root)
+            measured = measure(work, work.stages, setup.limits, warmed, clock, idle=time.sleep)
+        around = _Around((before, mark(root)), (speed, measure_speed(clock)))
     if not len(measured.total):
         raise KeyboardInterrupt
-    return _sum_up(job, identity, measured, sampler.samples, found.absent, (before, after))
+    return _sum_up(job, identity, measured, sampler.samples, found.absent, around)
 
 
-def _work(job: Job, clock: Clock, opened: ExitStack) -> tuple[Work, tuple[str, ...]]:
-    """What is done again and again, and the names of its stages."""
+@dataclass(frozen=True)
+class _Around:
+    """What was noted right before and right after the run."""
+
+    marks: tuple[LoadMark, LoadMark]
+    speeds: tuple[Speed, Speed]
+
+
+def _work(job: Job, clock: Clock, opened: ExitStack) -> LabelWork | VideoWork:
+    """What is done again and again."""
     if job.video is not None:
         video = VideoWork(job.session, job.video, clock)
         opened.callback(video.close)
-        return video, VIDEO_STAGES
+        return video
     pictures = rendered_pictures(*job.picture_hw)
     setup = job.setup
-    work = LabelWork(job.session, pictures, setup.streams, clock, prepared=setup.prepared)
-    return work, STAGES
+    return LabelWork(job.session, pictures, setup.streams, clock, prepared=setup.prepared)
 
 
 def _sum_up(
@@ -111,10 +120,10 @@ def _sum_up(
     measured: Measurement,
     samples: Samples,
     absent: Mapping[str, str],
-    marks: tuple[LoadMark, LoadMark],
+    around: _Around,
 ) -> Result:
     card, setup = job.session.card, job.setup
-    busy = others(*marks)
+    busy, drift = others(*around.marks), statistics.drift(measured.total)
     per_query = {name: measured.times[name] for name in measured.stages}
     ordered = np.sort(measured.total)
     return Result(
@@ -130,6 +139,8 @@ def _sum_up(
             picture_width=job.picture_hw[1],
             video=job.video.name if job.video else None,
             provider=short_report(job.session.provider_report),
+            switches=job.session.telemetry.switches,
+            split_by=job.session.telemetry.split_by,
             threads=job.threads,
             seconds=setup.limits.seconds,
             count=setup.limits.count,
@@ -148,9 +159,13 @@ def _sum_up(
         sensors=tuple(_sensor(samples, name) for name in samples.names),
         absent_sensors=dict(absent),
         others_cores=busy,
-        tainted=tuple(_taints(measured, samples, busy)),
+        speed=around.speeds[0],
+        speed_after=around.speeds[1],
+        drift=drift,
+        tainted=tuple(_taints(measured, samples, busy, drift, around.speeds)),
         interrupted=measured.interrupted,
         notes=tuple(_notes(measured)),
+        layers=(),
         curve=tuple((share, float(np.quantile(ordered, share))) for share in _CURVE),
         samples=_thinned(measured.started, measured.total, _MOST_SAMPLES),
     )
@@ -203,14 +218,23 @@ def _thinned(at: Times, values: Times, most: int) -> tuple[tuple[float, float], 
     return tuple((round(x, 4), round(y, 4)) for x, y in pairs)
 
 
-def _taints(measured: Measurement, samples: Samples, busy: float | None) -> list[str]:
+def _taints(
+    measured: Measurement,
+    samples: Samples,
+    busy: float | None,
+    drift: float | None,
+    speeds: tuple[Speed, Speed],
+) -> list[str]:
     """What makes these figures not those of the device."""
     found = [f"{part} was throttled" for part in samples.throttled]
     if busy is not None and busy > BUSY_CORES:
         found.append(f"other processes kept {busy:.2f} cores busy")
     if not measured.warm_up.steady:
         found.append(f"times were not steady after {measured.warm_up.seconds:.0f} s of warm-up")
-    return found
+    if drift is not None and drift > REPEATABLE:
+        found.append(f"times drifted: the slowest tenth took {drift:.0%} longer than the fastest")
+    changes = speeds[0].changes(speeds[1])
+    return found + [f"the machine changed its own speed: {change}" for change in changes]
 
 
 def _notes(measured: Measurement) -> list[str]:

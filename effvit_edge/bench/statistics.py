@@ -19,6 +19,7 @@ Times = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 SHARES = (0.5, 0.9, 0.95, 0.99, 0.999)
+PARTS, _LEAST_OF_PART = 10, 20
 MLPERF_SHARE, MLPERF_CONFIDENCE = 0.9, 0.99
 
 
@@ -97,6 +98,27 @@ def upper_bound(
     above = _cumulative(len(ordered), 1 - share, _log_factorials(len(ordered)))
     allowed = int(np.searchsorted(above, 1 - confidence, side="right")) - 1
     return float(ordered[-1 - allowed]) if allowed >= 1 else None
+
+
+def drift(values: Times, parts: int = PARTS) -> float | None:
+    """By which share the slowest part of a run took longer than its fastest, at their medians.
+
+    0 where the intervals of the two medians overlap, which chance explains. None where there are
+    fewer than 20 values a part.
+
+    Args:
+        values: ``(n,)``, in the order in which they were measured.
+        parts: how many equally long ones.
+    """
+    if len(values) < _LEAST_OF_PART * parts:
+        return None
+    pieces = np.array_split(values, parts)
+    medians = [latency(piece, (0.5,)).percentiles[0] for piece in pieces]
+    fastest = min(medians, key=lambda median: median.value)
+    slowest = max(medians, key=lambda median: median.value)
+    if slowest.low is None or fastest.high is None or slowest.low <= fastest.high:
+        return 0.0
+    return slowest.value / fastest.value - 1
 
 
 def _quantile(ordered: Times, share: float, factorials: Times) -> Percentile:

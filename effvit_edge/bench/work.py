@@ -24,8 +24,10 @@ from effvit_edge.sources.file import FileSource
 
 Image = npt.NDArray[np.uint8]
 
-STAGES = ("preprocess", "infer", "post")
-VIDEO_STAGES = ("decode", *STAGES)
+_INFER = ("infer",)
+_SPLIT = ("h2d", "infer", "d2h", "host")
+"""Where a session tells them apart: the way to the device, the model, the way back; and what the
+host adds, to start it all and to wake up after it."""
 _PICTURES = 48
 _TOP = 3
 
@@ -60,24 +62,28 @@ class LabelWork:
         self._next = 0
         self._streams = [_Stream(session) for _ in range(streams)]
 
-    def __call__(self) -> tuple[float, float, float]:
-        """Do it, and tell each stage's milliseconds."""
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of what a call tells."""
+        return stages_of(self._session)
+
+    def __call__(self) -> tuple[float, ...]:
+        """Do it, and tell each stage's milliseconds, of all streams together."""
+        told = [self._show(stream) for stream in self._streams]
+        return told[0] if len(told) == 1 else tuple(map(sum, zip(*told, strict=True)))
+
+    def _show(self, stream: _Stream) -> tuple[float, ...]:
         now = self._clock.now
-        preprocess = infer = post = 0.0
-        for stream in self._streams:
-            picture = self._pictures[self._next % len(self._pictures)]
-            self._next += 1
-            started = now()
-            pixels = picture if self._prepared else self._resize(picture)
-            resized = now()
-            logits = stream.show(pixels)
-            answered = now()
-            best_labels(logits)
-            ended = now()
-            preprocess += resized - started
-            infer += answered - resized
-            post += ended - answered
-        return preprocess * 1000, infer * 1000, post * 1000
+        picture = self._pictures[self._next % len(self._pictures)]
+        self._next += 1
+        started = now()
+        pixels = picture if self._prepared else self._resize(picture)
+        resized = now()
+        logits = stream.show(pixels)
+        answered = now()
+        best_labels(logits)
+        preprocess, infer, post = _steps(started, resized, answered, now())
+        return preprocess, *_parts(self._session, infer), post
 
     def _resize(self, picture: Image) -> Image:
         return preprocess_frame(picture, self._spec)
@@ -106,7 +112,12 @@ class VideoWork:
         self._sampler = RateSampler(session.card.fps)
         self._begin()
 
-    def __call__(self) -> tuple[float, float, float, float]:
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of what a call tells."""
+        return ("decode", *stages_of(self._session))
+
+    def __call__(self) -> tuple[float, ...]:
         """Do it, and tell each stage's milliseconds."""
         now = self._clock.now
         started = now()
@@ -117,11 +128,8 @@ class VideoWork:
         logits = self._stream.show(pixels)
         answered = now()
         best_labels(logits)
-        marks = (started, decoded, resized, answered, now())
-        decode, preprocess, infer, post = (
-            1000 * (after - before) for before, after in pairwise(marks)
-        )
-        return decode, preprocess, infer, post
+        decode, preprocess, infer, post = _steps(started, decoded, resized, answered, now())
+        return decode, preprocess, *_parts(self._session, infer), post
 
     def close(self) -> None:
         """Give the file back. Closing twice is allowed."""
@@ -165,6 +173,26 @@ class _Stream:
             self._window.extend([pixels] * self._session.card.num_frames)
         self._window.append(pixels)
         return self._session.run(np.stack(self._window))
+
+
+def stages_of(session: Session) -> tuple[str, ...]:
+    """The stages from a picture to its label that this session tells apart."""
+    infer = _SPLIT if session.telemetry.split_by else _INFER
+    return ("preprocess", *infer, "post")
+
+
+def _steps(*marks: float) -> tuple[float, ...]:
+    """Milliseconds between seconds."""
+    return tuple(1000 * (after - before) for before, after in pairwise(marks))
+
+
+def _parts(session: Session, infer: float) -> tuple[float, ...]:
+    """What an answer's milliseconds are made of; only of the stages that are told apart."""
+    split = session.telemetry.split
+    if split is None:
+        return (infer,)
+    device = (split.upload, split.infer, split.download)
+    return *device, max(0.0, infer - sum(device))
 
 
 def best_labels(logits: Logits) -> list[int]:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,14 @@ import click
 from effvit_edge.bench.estimate.devices import DEVICES
 from effvit_edge.core.errors import INTERRUPTED, InputError
 from effvit_edge.core.optional import require
-from effvit_edge.runtime import PROVIDERS
+from effvit_edge.runtime import PROVIDERS, Tuning
+from effvit_edge.runtime.tuning import WAITINGS
 
 if TYPE_CHECKING:
     from effvit_edge.bench.result import Result
     from effvit_edge.bench.scenarios import Setup
     from effvit_edge.core.card import Mode
+    from effvit_edge.runtime.tuning import LayerTime, Waiting
 
 _COMPARE = "compare"
 _LEAST_COMPARED = 2
@@ -50,6 +52,22 @@ _PRESETS = "efficientvit"
 )  # fmt: skip
 @click.option("--provider", type=click.Choice(PROVIDERS), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model.")
+@click.option(
+    "--cuda-graph/--no-cuda-graph", default=True, show_default=True,
+    help="Launch a step of an engine as one captured graph.",
+)  # fmt: skip
+@click.option(
+    "--wait", type=click.Choice(WAITINGS), default="auto", show_default=True,
+    help="Wait for the device as its driver chooses, spinning, or asleep; a CPU's threads, too.",
+)  # fmt: skip
+@click.option(
+    "--zero-copy/--copy", default=True, show_default=True,
+    help="On a Jetson, leave pictures and logits in the memory that GPU and CPU share.",
+)  # fmt: skip
+@click.option(
+    "--profile/--no-profile", default=None,
+    help="Time every layer in a run of its own afterwards; by default for a page of HTML.",
+)  # fmt: skip
 @click.option(
     "--picture", default="1280x720", show_default=True, metavar="WxH",
     help="Size of the pictures that are resized for the model.",
@@ -86,6 +104,10 @@ def command(
     warm_up: float,
     provider: str,
     threads: int | None,
+    cuda_graph: bool,
+    wait: Waiting,
+    zero_copy: bool,
+    profile: bool | None,
     picture: str,
     mode: Mode,
     input_size: int,
@@ -115,7 +137,10 @@ def command(
         if video and scenario != "single-stream":
             raise click.UsageError(f"--video is for single-stream, and this is {scenario}.")
         setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
-        how = _How(provider, threads, _parse_size(picture), warm_up, video)
+        if profile is None:
+            profile = output is not None and output.suffix == ".html" and len(paths) == 1
+        tuning = Tuning(cuda_graph, wait, zero_copy, timed=True)
+        how = _How(provider, threads, tuning, profile, _parse_size(picture), warm_up, video)
         results = _measure_all(paths, setup, how, show=not (as_json or markdown))
     _print(results, as_json, markdown)
     if output:
@@ -129,6 +154,8 @@ class _How:
 
     provider: str
     threads: int | None
+    tuning: Tuning
+    profile: bool
     picture_hw: tuple[int, int]
     warm_up: float
     video: Path | None
@@ -177,10 +204,23 @@ def _measure(path: Path, setup: Setup, how: _How) -> Result:
     from effvit_edge.cli.session import open_model
     from effvit_edge.runtime.open import default_threads
 
-    with open_model(path, how.provider, how.threads) as session:
+    with open_model(path, how.provider, how.threads, tuning=how.tuning) as session:
         threads = how.threads or default_threads()
         job = Job(path, session, setup, threads, how.picture_hw, how.video)
-        return run(job, warm_up_seconds=how.warm_up)
+        result = run(job, warm_up_seconds=how.warm_up)
+    if not how.profile or result.interrupted:
+        return result
+    return replace(result, layers=_layers(path, how))
+
+
+def _layers(path: Path, how: _How) -> tuple[LayerTime, ...]:
+    """Of a session of its own, opened when the measured one has given its memory back."""
+    from effvit_edge.bench.layers import profile_layers
+    from effvit_edge.cli.session import open_model
+
+    tuning = replace(how.tuning, timed=False, profiled=True)
+    with open_model(path, how.provider, how.threads, self_test=False, tuning=tuning) as session:
+        return profile_layers(session)
 
 
 def _estimate(paths: Sequence[Path], device: str, as_json: bool) -> int:

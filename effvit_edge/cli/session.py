@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from effvit_edge.core.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
-    from effvit_edge.runtime import Session
+    from effvit_edge.runtime import Session, Tuning
 
 
 def open_model(
@@ -24,6 +24,7 @@ def open_model(
     warm_up: int | None = None,
     self_test: bool = True,
     rebuild: bool = False,
+    tuning: Tuning | None = None,
 ) -> Session:
     """A session for an ONNX file or an engine, tested and warm.
 
@@ -39,61 +40,69 @@ def open_model(
         warm_up: how many answers to compute for nothing; a few by default.
         self_test: hold it to ``NAME.verify.npz`` beside ``path``.
         rebuild: build the engine anew; a plan's from the ONNX file beside it.
+        tuning: see ``runtime.open_session``.
 
     Raises:
         EdgeError: see ``runtime.open_session`` and ``engine.build_engine``.
     """
+    from effvit_edge.runtime import Tuning
     from effvit_edge.runtime.ready import WARM_UP, make_ready
 
-    session = _open(path, provider, _Where(threads, device), rebuild)
+    session = _open(path, provider, _How(threads, device, tuning or Tuning()), rebuild)
     steps = WARM_UP if warm_up is None else warm_up
     return make_ready(session, path, warm_up=steps, self_test=self_test)
 
 
 @dataclass(frozen=True)
-class _Where:
-    """What a model runs on, whatever runs it."""
+class _How:
+    """Whatever runs the model."""
 
     threads: int | None
     device: int
+    tuning: Tuning
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Of an engine."""
+        return {"device": self.device, "tuning": self.tuning}
 
 
-def _open(path: Path, provider: str, where: _Where, rebuild: bool) -> Session:
+def _open(path: Path, provider: str, how: _How, rebuild: bool) -> Session:
     from effvit_edge.engine import open_engine
     from effvit_edge.runtime.kinds import is_plan
 
     if not path.is_file():
-        return _open_as_it_is(path, provider, where)  # which says what is there instead
+        return _open_as_it_is(path, provider, how)  # which says what is there instead
     if is_plan(path):
         if provider not in ("auto", "tensorrt"):
-            return _open_as_it_is(path, provider, where)  # which refuses it
+            return _open_as_it_is(path, provider, how)  # which refuses it
         if rebuild:
             _build(_source_of(path), path, rebuild=True)
-        return open_engine(path, device=where.device)
+        return open_engine(path, **how.engine)
     if provider == "tensorrt" or rebuild:
         if provider not in ("auto", "tensorrt"):
             raise InputError(f"--rebuild is for TensorRT engines, and --provider is {provider}.")
-        return open_engine(_build(path, rebuild=rebuild), device=where.device)
+        return open_engine(_build(path, rebuild=rebuild), **how.engine)
     if provider == "auto" and find_spec("tensorrt") is not None:
-        return _open_best(path, where)
-    return _open_as_it_is(path, provider, where)
+        return _open_best(path, how)
+    return _open_as_it_is(path, provider, how)
 
 
-def _open_as_it_is(path: Path, provider: str, where: _Where, tried: str = "") -> Session:
+def _open_as_it_is(path: Path, provider: str, how: _How, tried: str = "") -> Session:
     from effvit_edge.runtime import open_session
 
     return open_session(
         path,
         provider,
-        where.threads,
-        device=where.device,
+        how.threads,
+        **how.engine,
         warm_up=0,
         self_test=False,
         tried=tried,
     )
 
 
-def _open_best(path: Path, where: _Where) -> Session:
+def _open_best(path: Path, how: _How) -> Session:
     """With TensorRT here: its engine where one is built, else ONNX Runtime and why."""
     from effvit_edge.engine import find_engine, open_engine
 
@@ -102,11 +111,11 @@ def _open_best(path: Path, where: _Where) -> Session:
         if plan is None and find_spec("onnxruntime") is None:
             plan = _build(path)
         if plan is not None:
-            return open_engine(plan, device=where.device)
+            return open_engine(plan, **how.engine)
         tried = "no engine of this file is built, --provider tensorrt builds one"
     except EdgeError as error:
         tried = str(error).rstrip(".")
-    return _open_as_it_is(path, "auto", where, f"not TensorRT: {tried}")
+    return _open_as_it_is(path, "auto", how, f"not TensorRT: {tried}")
 
 
 def _source_of(plan: Path) -> Path:

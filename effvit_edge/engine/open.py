@@ -11,17 +11,26 @@ from effvit_edge.runtime.base import Session
 from effvit_edge.runtime.sidecar import PlanSidecar
 from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_library import PlanLibrary
+from effvit_edge.runtime.tuning import DEFAULT, Tuning
 
 
-def open_engine(path: Path, *, sidecar: PlanSidecar | None = None, device: int = 0) -> Session:
+def open_engine(
+    path: Path,
+    *,
+    sidecar: PlanSidecar | None = None,
+    device: int = 0,
+    tuning: Tuning = DEFAULT,
+) -> Session:
     """Load an engine that fits this machine; see ``runtime.trt.open_plan`` for what it raises.
 
     Args:
         path: the plan.
         sidecar: instead of the one beside it.
         device: which of CUDA's devices, by its number.
+        tuning: how it runs.
     """
-    return open_plan(path, register=register_attention, sidecar=sidecar, device=device)
+    register = register_attention
+    return open_plan(path, register=register, sidecar=sidecar, device=device, tuning=tuning)
 
 
 def register_attention(library: PlanLibrary, sources: str) -> object:

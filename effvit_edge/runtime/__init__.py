@@ -7,5 +7,6 @@
 from effvit_edge.runtime.base import Logits, Session, State
 from effvit_edge.runtime.fake import FakeSession
 from effvit_edge.runtime.open import PROVIDERS, open_session
+from effvit_edge.runtime.tuning import Tuning
 
-__all__ = ["PROVIDERS", "FakeSession", "Logits", "Session", "State", "open_session"]
+__all__ = ["PROVIDERS", "FakeSession", "Logits", "Session", "State", "Tuning", "open_session"]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from effvit_edge.core.card import Mode, ModelCard
 from effvit_edge.core.closing import Closing
 from effvit_edge.core.errors import EdgeError, InputError
+from effvit_edge.runtime.tuning import Switches, Telemetry, Untold
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +41,11 @@ class Session(Protocol):
     @property
     def provider_report(self) -> str:
         """What runs the model, and why nothing faster does where that was tried."""
+        ...
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """How it runs, and where its time goes."""
         ...
 
     def run(self, clip: Image) -> Logits:
@@ -108,6 +114,11 @@ class CheckedSession(Closing):
     def provider_report(self) -> str:
         """What runs the model, and why nothing faster does where that was tried."""
         return self._provider_report
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """See ``Session.telemetry``; nothing, where a session does not tell."""
+        return Untold(Switches("no", "nothing to wait for", "none"))
 
     def run(self, clip: Image) -> Logits:
         """See ``Session.run``."""

@@ -118,6 +118,22 @@ class DeviceMemory(Protocol):
     def destroy_graph(self, graph: int) -> None:
         """Give a graph back."""
 
+    def create_event(self) -> int:
+        """A new mark for a stream."""
+
+    def destroy_event(self, event: int) -> None:
+        """Give a mark back."""
+
+    def record(self, event: int, stream: int) -> None:
+        """Put a mark on a stream; it notes the device's time each time that it is reached."""
+
+    def elapsed(self, begin: int, end: int) -> float:
+        """Milliseconds between two marks that were reached, by the device's own clock.
+
+        Raises:
+            EdgeError: one of them was not reached yet.
+        """
+
     def close(self) -> None:
         """Let go of the device. Closing twice is allowed."""
 

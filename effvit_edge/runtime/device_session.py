@@ -11,9 +11,10 @@ from effvit_edge.core.card import ModelCard
 from effvit_edge.runtime.base import CheckedSession, Image, Logits, State
 from effvit_edge.runtime.graph import TensorSpec
 from effvit_edge.runtime.slots import MAX_PAIRS, SlotStore, StateSlots, partner
+from effvit_edge.runtime.tuning import Telemetry
 
 
-class Executor(SlotStore, Protocol):
+class Executor(SlotStore, Telemetry, Protocol):
     """A model on a device, with the slots of its streams' states.
 
     It is called by one thread at a time, not always by the same.
@@ -69,6 +70,11 @@ class DeviceSession(CheckedSession):
     def provider_report(self) -> str:
         """See ``Session.provider_report``."""
         return self._executor.report
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """See ``Session.telemetry``."""
+        return self._executor
 
     def close(self) -> None:
         """See ``Session.close``; states that are still held stay readable."""

@@ -19,6 +19,7 @@ from effvit_edge.runtime.device_memory import (
     cuda_error,
     no_device,
 )
+from effvit_edge.runtime.tuning import Waiting
 
 
 class CudaBindingsMemory:
@@ -27,6 +28,7 @@ class CudaBindingsMemory:
     Args:
         runtime: the module ``cuda.bindings.runtime``.
         index: the device, of those that CUDA shows to this process.
+        waiting: how threads wait for it, of all sessions of this process on it.
 
     Raises:
         EnvironmentFault: CUDA finds no such device here.
@@ -34,14 +36,18 @@ class CudaBindingsMemory:
 
     library = "cuda-bindings"
 
-    def __init__(self, runtime: Any, index: int = 0) -> None:
+    def __init__(self, runtime: Any, index: int = 0, waiting: Waiting = "auto") -> None:
         self._cuda = runtime
         self._index = index
+        self._recording = False
         try:
             count = self._call("cudaGetDeviceCount")
         except (EdgeError, RuntimeError) as error:  # the bindings' own, where a library is absent
             raise no_device(error) from error
         check_index(index, count)
+        if waiting != "auto":
+            with self.current():
+                self._call("cudaSetDeviceFlags", self._schedule(waiting))
         self.integrated = bool(
             self._attribute("cudaDevAttrIntegrated")
             and self._attribute("cudaDevAttrCanMapHostMemory")
@@ -139,13 +145,39 @@ class CudaBindingsMemory:
         """See `DeviceMemory`."""
         self._call("cudaGraphExecDestroy", graph)
 
+    def create_event(self) -> int:
+        """See `DeviceMemory`."""
+        with self.current():
+            return int(self._call("cudaEventCreate"))
+
+    def destroy_event(self, event: int) -> None:
+        """See `DeviceMemory`."""
+        self._call("cudaEventDestroy", event)
+
+    def record(self, event: int, stream: int) -> None:
+        """See `DeviceMemory`."""
+        # A captured mark is noted by each launch only if external; elsewhere that is refused.
+        cuda = self._cuda
+        flags = cuda.cudaEventRecordExternal if self._recording else cuda.cudaEventRecordDefault
+        self._call("cudaEventRecordWithFlags", event, stream, flags)
+
+    def elapsed(self, begin: int, end: int) -> float:
+        """See `DeviceMemory`."""
+        return float(self._call("cudaEventElapsedTime", begin, end))
+
     def close(self) -> None:
         """See `DeviceMemory`; the process's context stays, others may use it."""
+
+    def _schedule(self, waiting: Waiting) -> int:
+        cuda = self._cuda
+        spin, block = cuda.cudaDeviceScheduleSpin, cuda.cudaDeviceScheduleBlockingSync
+        return int(spin if waiting == "spin" else block)
 
     def _record(self, stream: int, work: Callable[[], None]) -> Any:
         # Of this thread only: what other threads do with CUDA meanwhile does not matter.
         mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream, mode)
+        self._recording = True
         try:
             work()
         except EdgeError:
@@ -154,6 +186,8 @@ class CudaBindingsMemory:
             if status == self._cuda.cudaError_t.cudaSuccess:
                 self._call("cudaGraphDestroy", graph)
             raise
+        finally:
+            self._recording = False
         return self._call("cudaStreamEndCapture", stream)
 
     def _attribute(self, name: str) -> int:

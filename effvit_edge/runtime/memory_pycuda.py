@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from effvit_edge.core.errors import EnvironmentFault
+from effvit_edge.core.optional import install_line
 from effvit_edge.runtime.device_memory import (
     Array,
     DeviceFacts,
@@ -18,6 +20,7 @@ from effvit_edge.runtime.device_memory import (
     cuda_error,
     no_device,
 )
+from effvit_edge.runtime.tuning import Waiting
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING, which PyCUDA does not name
 
@@ -28,14 +31,20 @@ class PyCudaMemory:
     Args:
         driver: the module ``pycuda.driver``.
         index: the device, of those that CUDA shows to this process.
+        waiting: only as the driver chooses.
 
     Raises:
-        EnvironmentFault: CUDA finds no such device here.
+        EnvironmentFault: CUDA finds no such device here, or another way of waiting is asked for.
     """
 
     library = "PyCUDA"
 
-    def __init__(self, driver: Any, index: int = 0) -> None:
+    def __init__(self, driver: Any, index: int = 0, waiting: Waiting = "auto") -> None:
+        if waiting != "auto":
+            raise EnvironmentFault(
+                f"PyCUDA cannot be told to {waiting} while it waits for the device. Install "
+                f"NVIDIA's own bindings, in the checkout: {install_line('tensorrt')}."
+            )
         self._cuda = driver
         try:
             driver.init()
@@ -53,6 +62,7 @@ class PyCudaMemory:
         )
         self._allocations: dict[int, Any] = {}
         self._streams: dict[int, Any] = {}
+        self._events: dict[int, Any] = {}
 
     def facts(self) -> DeviceFacts:
         """See `DeviceMemory`."""
@@ -143,6 +153,26 @@ class PyCudaMemory:
     def destroy_graph(self, graph: int) -> None:
         """See `DeviceMemory`; there is never one."""
         raise NoGraph("PyCUDA has no graphs")
+
+    def create_event(self) -> int:
+        """See `DeviceMemory`."""
+        event = self._call("cuEventCreate", self._cuda.Event)
+        self._events[id(event)] = event
+        return id(event)
+
+    def destroy_event(self, event: int) -> None:
+        """See `DeviceMemory`; PyCUDA gives it back when nothing names it."""
+        with self.current():
+            del self._events[event]
+
+    def record(self, event: int, stream: int) -> None:
+        """See `DeviceMemory`."""
+        self._call("cuEventRecord", self._events[event].record, self._streams[stream])
+
+    def elapsed(self, begin: int, end: int) -> float:
+        """See `DeviceMemory`."""
+        since = self._events[end].time_since
+        return float(self._call("cuEventElapsedTime", since, self._events[begin]))
 
     def close(self) -> None:
         """See `DeviceMemory`."""

@@ -5,9 +5,13 @@ Notation: H W are the model's input in pixels, T its frames; frames are uint8 RG
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +21,9 @@ from effvit_edge.core.card import ModelCard
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.runtime.base import Image, Logits
 from effvit_edge.runtime.graph import NEXT_PREFIX, TensorSpec, check_graph, find_tensor
+from effvit_edge.runtime.onnx_profile import read_profile
 from effvit_edge.runtime.slots import Array
+from effvit_edge.runtime.tuning import DEFAULT, LayerTime, Split, Switches, Tuning
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
@@ -44,6 +50,8 @@ class OnnxExecutor:
         where: its file, for messages.
         device: where states lie.
         report: what runs the model.
+        tuning: how it runs; the session was made with it.
+        profile: the folder of its profile, which goes when this is closed.
 
     Raises:
         InputError: the graph does not fit the card.
@@ -58,17 +66,19 @@ class OnnxExecutor:
         where: str,
         device: OrtPlace,
         report: str,
+        tuning: Tuning = DEFAULT,
+        profile: TemporaryDirectory[str] | None = None,
     ) -> None:
         inputs = [_tensor_spec(arg) for arg in ort_session.get_inputs()]
         outputs = [_tensor_spec(arg) for arg in ort_session.get_outputs()]
         self.states = check_graph(card, inputs, outputs, where)
         self.report = report
         self._values, self._session, self._place = ort.OrtValue, ort_session, device
+        self._tuning, self._profile = tuning, profile
+        self.split: Split | None = None
         self._image_name = "frame" if card.mode == "stream" else "frames"
         self._image = self._allocate(find_tensor(inputs, self._image_name))
-        # Of the host, whatever the device: the session brings them there.
-        self._logits: Logits = np.empty(card.num_classes, np.float32)
-        self._logits_value = ort.OrtValue.ortvalue_from_numpy(self._logits)
+        self._logits = self._allocate(find_tensor(outputs, "logits"))
         self._slots: list[list[Any]] = []
         self._bindings = [self._bind([], [])] if card.mode == "clip" else []
 
@@ -94,18 +104,50 @@ class OnnxExecutor:
 
     def infer(self, image: Image, slot: int) -> Logits:
         """See `Executor`."""
-        binding = self._bindings[slot]
+        binding, now = self._bindings[slot], time.perf_counter
         with _told():
+            begun = now()
             self._image.update_inplace(np.ascontiguousarray(image))
             binding.synchronize_inputs()
+            uploaded = now()
             self._session.run_with_iobinding(binding)
             binding.synchronize_outputs()
-        return np.array(self._logits)
+            inferred = now()
+            # Of the CPU's memory, numpy() may be a view.
+            logits: Logits = np.array(self._logits.numpy(), np.float32)
+        if self.split_by:
+            marks = (begun, uploaded, inferred, now())
+            self.split = Split(*(1000 * (after - before) for before, after in pairwise(marks)))
+        return logits
+
+    @property
+    def switches(self) -> Switches:
+        """See `Telemetry`."""
+        if self._place.kind == "cuda":
+            chosen = self._tuning.waiting
+            waiting = "as the driver chooses" if chosen == "auto" else f"{chosen}s"
+            return Switches("no, ONNX Runtime launches each kernel", waiting, "of ordinary memory")
+        waiting = "threads spin" if self._tuning.waiting == "spin" else "threads sleep"
+        return Switches("none on a CPU", waiting, "none on a CPU")
+
+    @property
+    def split_by(self) -> str:
+        """See `Telemetry`; on a CPU nothing goes anywhere."""
+        return "the host's clock" if self._tuning.timed and self._place.kind != "cpu" else ""
+
+    def layers(self) -> Sequence[LayerTime]:
+        """See `Telemetry`; ONNX Runtime ends its profile with it, and gives no second one."""
+        if self._profile is None:
+            return ()
+        with _told():
+            return read_profile(Path(self._session.end_profiling()))
 
     def close(self) -> None:
         """See `Executor`."""
         self._bindings, self._slots = [], []
-        self._image = self._logits_value = self._session = None
+        self._image = self._logits = self._session = None
+        if self._profile:
+            self._profile.cleanup()
 
     def _allocate(self, tensor: TensorSpec) -> Any:
         place = self._place
@@ -118,7 +160,7 @@ class OnnxExecutor:
         with _told():
             binding = self._session.io_binding()
             binding.bind_ortvalue_input(self._image_name, self._image)
-            binding.bind_ortvalue_output("logits", self._logits_value)
+            binding.bind_ortvalue_output("logits", self._logits)
             for state, before, after in zip(self.states, source, target, strict=True):
                 binding.bind_ortvalue_input(state.name, before)
                 binding.bind_ortvalue_output(NEXT_PREFIX + state.name, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from effvit_edge.core.errors import InputError
@@ -11,6 +12,7 @@ from effvit_edge.runtime.kinds import is_plan
 from effvit_edge.runtime.onnxrt import open_onnx
 from effvit_edge.runtime.ready import WARM_UP, make_ready
 from effvit_edge.runtime.trt import open_plan
+from effvit_edge.runtime.tuning import DEFAULT, Tuning
 
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 _MAX_DEFAULT_THREADS = 4
@@ -25,6 +27,7 @@ def open_session(
     warm_up: int = WARM_UP,
     self_test: bool = True,
     tried: str = "",
+    tuning: Tuning = DEFAULT,
 ) -> Session:
     """Load a model and make it ready to answer.
 
@@ -40,6 +43,7 @@ def open_session(
         self_test: hold the session to the answers of ``NAME.verify.npz``, where that lies beside
             the model.
         tried: for the report: what was tried before, and why it does not work.
+        tuning: the switches of how it runs, and whether it tells where its time goes.
 
     Raises:
         InputError: the file is missing, is no model of this package, or does not fit the provider.
@@ -50,7 +54,7 @@ def open_session(
     path = Path(path)
     if warm_up < 0:
         raise InputError(f"The number of answers to warm up with must be 0 or more, got {warm_up}.")
-    session = _open(path, provider, threads, device, tried)
+    session = _open(path, provider, _How(threads, device, tuning), tried)
     return make_ready(session, path, warm_up=warm_up, self_test=self_test)
 
 
@@ -63,7 +67,17 @@ def default_threads() -> int:
     return max(1, min(_MAX_DEFAULT_THREADS, count // 2))
 
 
-def _open(path: Path, provider: str, threads: int | None, device: int, tried: str) -> Session:
+@dataclass(frozen=True)
+class _How:
+    """Whatever runs the model."""
+
+    threads: int | None
+    device: int
+    tuning: Tuning
+
+
+def _open(path: Path, provider: str, how: _How, tried: str) -> Session:
+    threads, device = how.threads, how.device
     if provider not in PROVIDERS:
         raise InputError(f"There is no provider '{provider}'. Use one of: {', '.join(PROVIDERS)}.")
     if threads is not None and threads < 1:
@@ -77,13 +91,14 @@ def _open(path: Path, provider: str, threads: int | None, device: int, tried: st
                 f"{path} is a TensorRT engine, which {provider} does not run. Use --provider "
                 "auto or tensorrt, or give the ONNX file it was built from."
             )
-        return open_plan(path, device=device)
+        return open_plan(path, device=device, tuning=how.tuning)
     if provider == "tensorrt":
         raise InputError(
             f"TensorRT runs an engine, and {path.name} is an ONNX file. Build one of it: "
             f"effvit-edge export {path} --format engine."
         )
-    return open_onnx(path, provider, threads or default_threads(), tried, device=device)
+    threads = threads or default_threads()
+    return open_onnx(path, provider, threads, tried, device=device, tuning=how.tuning)
 
 
 def _check_file(path: Path) -> None:

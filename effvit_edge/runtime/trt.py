@@ -14,6 +14,7 @@ from effvit_edge.runtime.memory_open import open_device_memory
 from effvit_edge.runtime.sidecar import PlanSidecar, read_plan, read_sidecar
 from effvit_edge.runtime.trt_executor import PlanExecutor
 from effvit_edge.runtime.trt_library import PlanLibrary, load_library, product
+from effvit_edge.runtime.tuning import DEFAULT, Tuning
 
 RegisterPlugin = Callable[[PlanLibrary, str], object]
 """Makes the attention plugin known to TensorRT: given the library and the hash of the plugin's
@@ -28,6 +29,7 @@ def open_plan(
     library: PlanLibrary | None = None,
     memory: DeviceMemory | None = None,
     device: int = 0,
+    tuning: Tuning = DEFAULT,
 ) -> DeviceSession:
     """Load an engine that fits this machine.
 
@@ -38,6 +40,7 @@ def open_plan(
         library: TensorRT; the one installed by default.
         memory: the device, which the session closes; the one of number ``device`` by default.
         device: which of CUDA's devices, by its number.
+        tuning: how it runs.
 
     Raises:
         InputError: the sidecar is absent or changed, or the plan is not the one it describes.
@@ -50,7 +53,7 @@ def open_plan(
         sidecar = sidecar or read_sidecar(path)
         library = library or load_library(sidecar.flavour)
         if memory is None:
-            memory = open_device_memory(device)
+            memory = open_device_memory(device, tuning.waiting)
             undo.callback(memory.close)
         facts = memory.facts()
         here = Here(library.flavour, library.version, facts, this_system())
@@ -60,7 +63,7 @@ def open_plan(
             plan = library.load(read_plan(path, sidecar), str(path))
         undo.pop_all()  # the executor sees to it from here on
     name = f"{product(library.flavour)} {library.version} on {facts.name}"
-    executor = PlanExecutor(plan, memory, sidecar.card, str(path), name, kept)
+    executor = PlanExecutor(plan, memory, sidecar.card, str(path), name, kept, tuning)
     return DeviceSession(sidecar.card, executor)
 
 

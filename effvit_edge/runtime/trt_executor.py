@@ -15,7 +15,9 @@ from effvit_edge.core.card import ModelCard
 from effvit_edge.runtime.base import Image, Logits
 from effvit_edge.runtime.device_memory import Array, DeviceMemory, NoGraph
 from effvit_edge.runtime.graph import NEXT_PREFIX, TensorSpec, check_graph, find_tensor
+from effvit_edge.runtime.layer_times import LayerTimes
 from effvit_edge.runtime.trt_library import LoadedPlan
+from effvit_edge.runtime.tuning import DEFAULT, LayerTime, Split, Switches, Tuning
 
 Addresses = Mapping[str, int]
 
@@ -30,6 +32,16 @@ class _Exchange:
     """Of the device."""
     shared: bool
     """Whether both are the same memory, so that nothing is copied."""
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Where on the stream the device notes its time."""
+
+    begin: int
+    uploaded: int
+    inferred: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class PlanExecutor:
         where: its file, for messages.
         name: what runs it, for the report.
         kept: what must live as long as the plan, such as a plugin's creator.
+        tuning: how it runs; the device's way of waiting was chosen with the device.
 
     Raises:
         InputError: the engine does not fit its card.
@@ -68,17 +81,26 @@ class PlanExecutor:
         where: str,
         name: str,
         kept: object = None,
+        tuning: Tuning = DEFAULT,
     ) -> None:
         self._plan, self._memory, self._kept, self._name = plan, memory, kept, name
+        self._tuning = tuning
+        self._layers = LayerTimes()
         self._slots: list[Addresses] = []
         self._runs: list[_Run] = []
-        self._no_graph = ""
+        self._marks: _Marks | None = None
+        self._answered = False
+        self._no_graph = _refusal(tuning)
         self._closed = False
         self._release = ExitStack()
         self._release.callback(plan.close)
         try:
             with memory.current():
+                if tuning.timed:
+                    self._marks = _Marks(*(self._make_mark() for _ in range(4)))
                 self._take_places(card, where)
+                if tuning.profiled:
+                    plan.profile(self._layers.add)
                 if card.mode == "clip":
                     self._runs.append(self._prepare({}, self._release))
         except BaseException:
@@ -88,7 +110,42 @@ class PlanExecutor:
     @property
     def report(self) -> str:
         """See `Executor`."""
-        return f"{self._name} (no CUDA graph: {self._no_graph})" if self._no_graph else self._name
+        wanted = self._tuning.cuda_graph and not self._tuning.profiled
+        told = wanted and self._no_graph
+        return f"{self._name} (no CUDA graph: {self._no_graph})" if told else self._name
+
+    @property
+    def switches(self) -> Switches:
+        """See `Telemetry`."""
+        chosen = f"as the driver chooses, by {self._memory.library}"
+        shared = self._image.shared
+        return Switches(
+            cuda_graph=f"no, {self._no_graph}" if self._no_graph else "yes",
+            waiting=chosen if self._tuning.waiting == "auto" else f"{self._tuning.waiting}s",
+            transfers="none, memory is shared" if shared else "of memory that is never paged out",
+        )
+
+    @property
+    def split_by(self) -> str:
+        """See `Telemetry`."""
+        return "device events" if self._marks else ""
+
+    @property
+    def split(self) -> Split | None:
+        """See `Telemetry`."""
+        marks, elapsed = self._marks, self._memory.elapsed
+        if marks is None or not self._answered:
+            return None
+        with self._memory.current():
+            return Split(
+                upload=elapsed(marks.begin, marks.uploaded),
+                infer=elapsed(marks.uploaded, marks.inferred),
+                download=elapsed(marks.inferred, marks.end),
+            )
+
+    def layers(self) -> Sequence[LayerTime]:
+        """See `Telemetry`."""
+        return self._layers.medians()
 
     def add_pair(self) -> None:
         """See `SlotStore`."""
@@ -131,6 +188,7 @@ class PlanExecutor:
             else:
                 self._memory.launch(run.graph, self._stream)
             self._memory.synchronize(self._stream)
+        self._answered = True
         return np.array(self._logits.array)
 
     def close(self) -> None:
@@ -157,7 +215,7 @@ class PlanExecutor:
         self._bind({image: self._image.address, "logits": self._logits.address})
 
     def _exchange(self, tensor: TensorSpec) -> _Exchange:
-        shared = self._memory.integrated
+        shared = self._memory.integrated and self._tuning.zero_copy
         buffer = self._memory.allocate_host(tensor.nbytes, mapped=shared)
         self._release.callback(self._memory.free_host, buffer)
         array = buffer.array.view(tensor.dtype).reshape(tensor.sizes)
@@ -176,6 +234,8 @@ class PlanExecutor:
         self._bind(addresses)
         self._enqueue()
         self._memory.synchronize(self._stream)
+        if self._no_graph:
+            return _Run(addresses, None)
         try:
             graph = self._memory.capture(self._stream, self._enqueue)
         except NoGraph as reason:
@@ -190,11 +250,32 @@ class PlanExecutor:
 
     def _enqueue(self) -> None:
         """Put all of a run on the stream, for the addresses that are bound."""
+        marks = self._marks
+        if marks:
+            self._memory.record(marks.begin, self._stream)
         if not self._image.shared:
             self._memory.upload(self._image.address, self._image.array, self._stream)
+        if marks:
+            self._memory.record(marks.uploaded, self._stream)
         self._plan.enqueue(self._stream)
+        if marks:
+            self._memory.record(marks.inferred, self._stream)
         if not self._logits.shared:
             self._memory.download(self._logits.array, self._logits.address, self._stream)
+        if marks:
+            self._memory.record(marks.end, self._stream)
+
+    def _make_mark(self) -> int:
+        event = self._memory.create_event()
+        self._release.callback(self._memory.destroy_event, event)
+        return event
+
+
+def _refusal(tuning: Tuning) -> str:
+    """Why nothing is to be captured; empty where it is."""
+    if tuning.profiled:
+        return "layers are timed one by one"
+    return "" if tuning.cuda_graph else "switched off"
 
 
 def _from_to(source: Addresses, target: Addresses) -> Addresses:

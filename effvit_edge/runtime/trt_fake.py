@@ -40,7 +40,8 @@ class FakeMemory:
         events: what was done, in order: ``allocate``, ``free``, ``allocate_host``, ``free_host``,
             ``create_stream``, ``destroy_stream``, ``upload``, ``download``, ``synchronize``,
             ``capture``, ``launch``, ``destroy_graph``, ``close``, and of the library ``load``,
-            ``bind``, ``enqueue`` and ``unload``. What a launch does is not told again.
+            ``bind``, ``enqueue`` and ``unload``. What a launch does is not told again, nor marks:
+            to the device's clock, each piece of work takes 1 ms.
     """
 
     library = "fake memory"
@@ -63,11 +64,14 @@ class FakeMemory:
         self._graphs: dict[int, list[Callable[[], None]]] = {}
         self._recording: list[Callable[[], None]] | None = None
         self._current_in: int | None = None
+        self._milliseconds = 0.0
+        self._marks: dict[int, float | None] = {}
 
     @property
     def held(self) -> int:
-        """How many buffers, streams and graphs were not given back."""
-        return len(self._buffers) + len(self._hosts) + len(self._queues) + len(self._graphs)
+        """How many buffers, streams, graphs and marks were not given back."""
+        taken = (self._buffers, self._hosts, self._queues, self._graphs, self._marks)
+        return sum(len(kind) for kind in taken)
 
     @property
     def capturing(self) -> bool:
@@ -147,6 +151,7 @@ class FakeMemory:
         queue = self._queues[stream]
         while queue:
             queue.pop(0)()
+            self._milliseconds += 1
 
     def capture(self, stream: int, work: Callable[[], None]) -> int:
         """See `DeviceMemory`."""
@@ -178,6 +183,29 @@ class FakeMemory:
         self.events.append("destroy_graph")
         del self._graphs[graph]
 
+    def create_event(self) -> int:
+        """See `DeviceMemory`."""
+        self._next += 1
+        self._marks[self._next] = None
+        return self._next
+
+    def destroy_event(self, event: int) -> None:
+        """See `DeviceMemory`."""
+        del self._marks[event]
+
+    def record(self, event: int, stream: int) -> None:
+        """See `DeviceMemory`."""
+        self._marks[event] = None
+        self.put(stream, lambda: self._note(event))
+
+    def elapsed(self, begin: int, end: int) -> float:
+        """See `DeviceMemory`."""
+        self.require_current()
+        first, last = self._marks[begin], self._marks[end]
+        if first is None or last is None:
+            raise EdgeError("The fake device has not reached this mark.")
+        return last - first
+
     def close(self) -> None:
         """See `DeviceMemory`."""
         self.events.append("close")
@@ -194,6 +222,10 @@ class FakeMemory:
         """A buffer's content, all of it."""
         values: Array = np.frombuffer(self._buffers[address].tobytes(), dtype).reshape(shape)
         return values
+
+    def _note(self, event: int) -> None:
+        self._marks[event] = self._milliseconds
+        self._milliseconds -= 1  # a mark itself takes no time
 
     def _keep(self, array: Array) -> int:
         address = self._next = -(-(self._next + 1) // _ALIGNMENT) * _ALIGNMENT
@@ -248,6 +280,7 @@ class _FakePlan:
         self._compute = compute
         self._addresses: dict[str, int] = {}
         self._last_run: dict[str, int] | None = None
+        self._tell: Callable[[str, float], object] | None = None
         self._closed = False
 
     def bind(self, name: str, address: int) -> None:
@@ -271,6 +304,13 @@ class _FakePlan:
         elif bound != self._last_run:
             raise EdgeError("The fake engine is captured before it ran once with these addresses.")
         self._memory.put(stream, lambda: self._infer(bound))
+        if self._tell and not self._memory.capturing:
+            self._tell("/layers/Conv + /layers/Relu", 0.75)
+            self._tell("/head/Gemm", 0.25)
+
+    def profile(self, tell: Callable[[str, float], object]) -> None:
+        """See `LoadedPlan`; it has two layers."""
+        self._tell = tell
 
     def close(self) -> None:
         """See `LoadedPlan`."""

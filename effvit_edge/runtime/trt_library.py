@@ -50,6 +50,12 @@ class LoadedPlan(Protocol):
             EdgeError: TensorRT refuses.
         """
 
+    def profile(self, tell: Callable[[str, float], object]) -> None:
+        """From now on, give each layer's name and milliseconds after each run that is not captured.
+
+        A run then waits for the device.
+        """
+
     def close(self) -> None:
         """Let go of the context, then the engine. Closing twice is allowed."""
 
@@ -112,12 +118,13 @@ class TensorRTLibrary:
                 "the device is out of memory, close what else uses it."
             )
         tensors = _read_tensors(self.module, engine, where)
-        return _LoadedPlan(tensors, runtime, engine, context, said)
+        return _LoadedPlan(self.module, tensors, runtime, engine, context, said)
 
 
 class _LoadedPlan:
     def __init__(
         self,
+        module: Any,
         tensors: tuple[PlanTensor, ...],
         runtime: Any,
         engine: Any,
@@ -125,6 +132,7 @@ class _LoadedPlan:
         said: list[str],
     ) -> None:
         self.tensors = tensors
+        self._module = module
         self._runtime, self._engine, self._context = runtime, engine, context
         self._said = said
 
@@ -137,6 +145,10 @@ class _LoadedPlan:
         """See `LoadedPlan`."""
         if not self._context.execute_async_v3(stream):
             raise EdgeError(f"TensorRT could not run the engine: {last_said(self._said)}.")
+
+    def profile(self, tell: Callable[[str, float], object]) -> None:
+        """See `LoadedPlan`."""
+        self._context.profiler = make_profiler(self._module, tell)
 
     def close(self) -> None:
         """See `LoadedPlan`."""
@@ -180,6 +192,19 @@ def make_logger(module: Any, say: Callable[[str], object]) -> Any:
                 say(message)
 
     return Logger()
+
+
+def make_profiler(module: Any, tell: Callable[[str, float], object]) -> Any:
+    """An ``IProfiler`` that gives each layer's name and milliseconds to ``tell``."""
+
+    class Profiler(module.IProfiler):  # type: ignore[misc]
+        def __init__(self) -> None:
+            module.IProfiler.__init__(self)
+
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            tell(layer_name, ms)
+
+    return Profiler()
 
 
 def product(flavour: Flavour) -> str:

@@ -19,6 +19,7 @@ from effvit_edge.runtime.compatibility import this_system
 from effvit_edge.runtime.sidecar import PlanSidecar, read_sidecar
 from effvit_edge.runtime.trt import open_plan
 from effvit_edge.runtime.trt_fake import ORIN_NANO, FakeLibrary, FakeMemory
+from effvit_edge.runtime.tuning import DEFAULT, Tuning
 from tests.engines import fake_library
 from tests.unit.engine.standing_in import FOLDER
 
@@ -36,14 +37,21 @@ class Device:
         self.factor = 1.0
         self._scratch = scratch
 
-    def open(self, plan: Path, *, sidecar: PlanSidecar | None = None, device: int = 0) -> Session:
+    def open(
+        self,
+        plan: Path,
+        *,
+        sidecar: PlanSidecar | None = None,
+        device: int = 0,
+        tuning: Tuning = DEFAULT,
+    ) -> Session:
         """Instead of ``open_engine``; it is every device."""
         graph = onnx.load_from_string(plan.read_bytes()[len(b"ftrt") :])
         onnx.save(with_bodies(graph), self._scratch)  # ONNX Runtime has no plugin
         memory = FakeMemory()
         library = self._spoiled(fake_library(self._scratch, memory))
         found = sidecar or read_sidecar(plan)
-        return open_plan(plan, sidecar=found, library=library, memory=memory)
+        return open_plan(plan, sidecar=found, library=library, memory=memory, tuning=tuning)
 
     def _spoiled(self, library: FakeLibrary) -> FakeLibrary:
         compute = library._compute

@@ -1,4 +1,4 @@
-"""What ``docs/live.md`` shows works as it stands there."""
+"""What ``docs/live.md`` and ``docs/bench.md`` show works as it stands there."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from effvit_edge.cli.main import main
 from tests.conftest import REPOSITORY
 from tests.videos import write_video
 
-DOCUMENT = (REPOSITORY / "docs" / "live.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+DOCUMENTS = [REPOSITORY / "docs" / name for name in ("live.md", "bench.md")]
+BLOCKS = [
+    block
+    for document in DOCUMENTS
+    for block in re.findall(
+        r"^```(python|sh)\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
 
 
 @pytest.mark.parametrize(("kind", "block"), BLOCKS, ids=[block.split()[1] for _, block in BLOCKS])
@@ -25,7 +31,7 @@ def test_a_box_runs(kind: str, block: str, tmp_path: Path, monkeypatch: pytest.M
     write_video(tmp_path / "clip.mp4", [np.roll(large, -4 * i, axis=1) for i in range(60)], fps=15)
     monkeypatch.chdir(tmp_path)
     if kind == "python":
-        exec(compile(block, "docs/live.md", "exec"), {})
+        exec(compile(block, "docs", "exec"), {})
         return
     for line in block.splitlines():
         program, *arguments = shlex.split(line)

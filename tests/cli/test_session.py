@@ -22,6 +22,7 @@ from effvit_edge.core.limits import LIMITS
 from effvit_edge.engine import BuildReport
 from effvit_edge.engine.check import Checked
 from effvit_edge.runtime.sidecar import sidecar_path
+from effvit_edge.runtime.tuning import Tuning
 from tests.engines import make_sidecar, open_fake, write_engine
 from tests.tiny_models import SIDE, tiny_card, write_model
 from tests.videos import write_video
@@ -50,10 +51,10 @@ class Engines:
             self.plan, sidecar, True, Checked(comparison, 10.0), LIMITS["fp32"], ("A note.",)
         )
 
-    def open(self, path: Path, *, device: int) -> Any:
+    def open(self, path: Path, *, device: int, tuning: Tuning) -> Any:
         assert device == 0
         self.opened.append(path)
-        return open_fake(self.plan)
+        return open_fake(self.plan, tuning=tuning)
 
     def find(self, onnx: Path) -> Path | None:
         if self.error is not None:
@@ -227,3 +228,41 @@ def test_without_tensorrt_asking_for_it_is_an_environment_fault(
         open_model(onnx, "tensorrt")
     assert caught.value.exit_code == 3
     assert "Building" not in capsys.readouterr().err
+
+
+FEW = ["--count", "12", "--warm-up", "0", "--picture", "96x72"]
+
+
+def test_bench_splits_an_engines_time_and_shows_its_switches(
+    engines: Engines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", str(engines.plan), *FEW, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    stages = ["preprocess", "h2d", "infer", "d2h", "host", "post"]
+    assert list(found["stages"]) == stages
+    # The fake device takes 1 ms for each piece, whatever the host's clock says.
+    assert [found["stages"][name]["mean"] for name in ("h2d", "infer", "d2h")] == [1, 1, 1]
+    assert found["settings"]["split_by"] == "device events"
+    assert found["settings"]["switches"]["cuda_graph"] == "yes"
+    assert found["layers"] == []
+
+    assert main(["bench", str(engines.plan), *FEW, "--no-cuda-graph", "--wait", "block"]) == 0
+    shown = capsys.readouterr().out
+    switches = "CUDA graph: no, switched off; waiting: blocks; copies: of memory that is never"
+    assert switches in shown and "h2d" in shown and "d2h" in shown
+
+
+def test_bench_profiles_an_engines_layers_in_a_run_of_their_own(
+    tmp_path: Path, engines: Engines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, plan = tmp_path / "r.html", engines.plan
+    assert main(["bench", str(plan), *FEW, "-o", str(page)]) == 0
+    assert engines.opened == [plan, plan]
+    assert "/layers/Conv + /layers/Relu" in page.read_text("utf-8")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Conv", "+", "Relu", "0.750", "75%", "1"] in rows
+    assert ["Gemm", "0.250", "25%", "1"] in rows
+    engines.opened.clear()
+    assert main(["bench", str(plan), *FEW, "-o", str(page), "--no-profile"]) == 0
+    assert engines.opened == [plan]
+    assert "time goes" not in page.read_text("utf-8")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from effvit_edge.bench.probes import sysfs
+from effvit_edge.bench.probes import jtop, sysfs
 from effvit_edge.bench.probes.base import Probe
 from effvit_edge.bench.probes.memory import ProcessMemory
 from effvit_edge.bench.probes.nvml import Nvml
 from effvit_edge.bench.probes.tegrastats import Tegrastats
 from effvit_edge.core.device import DeviceRoot, Identity
+
+_JTOP_HAS = {sysfs.Ina3221.name, "thermal zones", "cpufreq and devfreq", Tegrastats.name}
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Found:
     """What can be read here, and what cannot."""
 
     probes: list[Probe]
+    """Of a value that several have, the last one's counts."""
     absent: dict[str, str]
     """Why the others cannot be read, by name."""
 
@@ -44,7 +47,7 @@ def find_probes(identity: Identity, root: DeviceRoot | None = None) -> Found:
     ]
     tools: dict[str, Callable[[], Probe]] = {"NVML": Nvml}
     if identity.is_jetson:
-        tools = {"tegrastats": Tegrastats}
+        tools = {Tegrastats.name: Tegrastats}
     probes = [probe for probe in files if probe.read()]
     absent = {probe.name: "no file that can be read" for probe in files if probe not in probes}
     for name, start in tools.items():
@@ -52,4 +55,10 @@ def find_probes(identity: Identity, root: DeviceRoot | None = None) -> Found:
             probes.append(start())
         except OSError as error:
             absent[name] = str(error)
+    # Only where something is missing: its service works while it is asked, beside what is measured.
+    if identity.is_jetson and absent.keys() & _JTOP_HAS:
+        try:
+            probes.insert(0, jtop.Jtop(root))
+        except OSError as error:
+            absent[jtop.Jtop.name] = str(error)
     return Found(probes, absent)

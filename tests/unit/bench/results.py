@@ -15,14 +15,29 @@ from effvit_edge.bench.result import (
     Sensor,
     Settings,
 )
+from effvit_edge.bench.speed import Speed
 from effvit_edge.bench.statistics import latency
+from effvit_edge.runtime.tuning import Switches
 
 ARTIFACT = Artifact(
     "demo.onnx", "ab" * 32, 16351, "efficientvit3d_b0", "stream", "fp32", 64, 64, 15, 4
 )
 COMPUTER = Device("x86", "AMD EPYC", None, None, None)
 JETSON = Device("jetson", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "6.2", "25W")
-SETTINGS = Settings("single-stream", 1, 720, 1280, None, "ONNX Runtime on the CPU", 1, 60.0, None)
+SWITCHES = Switches("none on a CPU", "threads sleep", "none on a CPU")
+SETTINGS = Settings(
+    scenario="single-stream",
+    streams=1,
+    picture_height=720,
+    picture_width=1280,
+    video=None,
+    provider="ONNX Runtime on the CPU",
+    switches=SWITCHES,
+    split_by="",
+    threads=1,
+    seconds=60.0,
+    count=None,
+)
 
 
 def result(times: np.ndarray | None = None, **changes: Any) -> Result:
@@ -51,9 +66,13 @@ def result(times: np.ndarray | None = None, **changes: Any) -> Result:
         sensors=(Sensor("power_w.VDD_IN", 5.0, 4.0, 6.0, ((0.0, 4.0), (1.0, 6.0))),),
         absent_sensors={"NVML": "nvidia-ml-py is not installed"},
         others_cores=0.01,
+        speed=Speed(0.57, 0.65),
+        speed_after=Speed(0.57, 0.66),
+        drift=0.01,
         tainted=(),
         interrupted=False,
         notes=(),
+        layers=(),
         curve=tuple((s, float(np.quantile(times, s))) for s in (0.1, 0.5, 0.9, 0.99, 0.999)),
         samples=tuple(zip(at.round(4).tolist(), times.round(4).tolist(), strict=True)),
     )

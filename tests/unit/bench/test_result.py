@@ -9,10 +9,13 @@ import pytest
 
 from effvit_edge.bench.compare import differences, ratios
 from effvit_edge.bench.html import write_comparison, write_report
+from effvit_edge.bench.layers import by_kind
 from effvit_edge.bench.markdown import COLUMNS, header, lines, row
-from effvit_edge.bench.result import read_result, to_json
+from effvit_edge.bench.result import Sensor, read_result, to_json
+from effvit_edge.bench.speed import Speed
 from effvit_edge.core.errors import InputError
-from tests.unit.bench.results import JETSON, SETTINGS, result
+from effvit_edge.runtime.tuning import LayerTime
+from tests.unit.bench.results import JETSON, SETTINGS, SWITCHES, result
 
 CALM = np.random.default_rng(1).normal(10, 0.1, size=2000)
 
@@ -100,6 +103,8 @@ def test_what_else_differs_is_told() -> None:
     assert differences([result(), result()]) == []
     (found,) = differences([result(), result(device=JETSON)])
     assert found.startswith("device: ") and "Orin" in found
+    (found,) = differences([result(), result(speed=Speed(0.57, 0.80))])
+    assert found == "the machine's own speed: memory 0.65 and 0.80 ms for the same work"
 
 
 def test_a_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -121,3 +126,49 @@ def test_a_comparison_shows_every_result(tmp_path: Path) -> None:
     write_comparison([result(CALM), result(3 * CALM)], tmp_path / "c.html")
     page = (tmp_path / "c.html").read_text("utf-8")
     assert page.count("<polyline") == 2 and "3.000" in page
+
+
+def test_no_part_of_the_energy_is_counted_twice() -> None:
+    board = {"VDD_IN": 10.0, "VDD_CPU_GPU_CV": 4.0, "VDD_SOC": 2.0}
+    assert result(np.full(100, 10.0), energy_joules=board).whole_joules_per_label == ("VDD_IN", 0.1)
+    rails = {"VDD_GPU_SOC": 6.0, "VDD_CPU_CV": 2.0}  # of a board whose input is not measured
+    assert result(np.full(100, 10.0), energy_joules=rails).whole_joules_per_label == (
+        "VDD_GPU_SOC + VDD_CPU_CV",
+        pytest.approx(0.08),
+    )
+    assert result(energy_joules={}).whole_joules_per_label is None
+    assert "| 100.00 |" in row(result(np.full(100, 10.0), energy_joules=board))
+
+
+def test_memory_power_and_clocks_stand_beside_the_figures() -> None:
+    sensors = (
+        Sensor("memory_mb.peak", 250.0, 240.0, 261.0, ()),
+        Sensor("power_w.VDD_IN", 5.0, 4.0, 6.0, ()),
+        Sensor("temperature_c.cpu-thermal", 50.0, 49.0, 52.0, ()),
+        Sensor("temperature_c.gpu-thermal", 55.0, 54.0, 58.0, ()),
+        Sensor("clock_mhz.gpu", 600.0, 305.0, 625.0, ()),
+    )
+    shown = "\n".join(lines(result(sensors=sensors)))
+    assert "memory of the process  261 MB at its peak" in shown
+    assert "power                  4 to 6 W (the highest: VDD_IN)" in shown
+    assert "49 to 58 °C (the highest: gpu-thermal)" in shown
+    assert "305 to 625 MHz (the highest: gpu)" in shown
+    assert str(SWITCHES) in shown and str(SWITCHES) in row(result())
+
+
+def test_layers_are_summed_by_kind(tmp_path: Path) -> None:
+    layers = (
+        LayerTime("/a/Conv", "Conv", 2.0),
+        LayerTime("/a/<Add>", "Add", 1.0),
+        LayerTime("/b/Conv", "Conv", 3.0),
+        LayerTime("/b/Cast", "Cast", 0.0),
+    )
+    found = result(layers=layers)
+    assert by_kind(layers) == {"Conv": 5.0, "Add": 1.0, "Cast": 0.0}
+    shown = [line.split() for line in lines(found)]
+    assert ["Conv", "5.000", "83%", "2"] in shown and ["Add", "1.000", "17%", "1"] in shown
+    write_report(found, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "4 layers in a run of their own" in page and "/a/&lt;Add&gt;" in page
+    found.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json").layers == layers

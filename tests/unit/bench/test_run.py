@@ -13,9 +13,11 @@ from effvit_edge.bench.load import LoadMark, mark, others
 from effvit_edge.bench.result import read_result
 from effvit_edge.bench.run import Job, run
 from effvit_edge.bench.scenarios import MLPERF_SECONDS, setup
-from effvit_edge.bench.work import STAGES, LabelWork, rendered_pictures
+from effvit_edge.bench.speed import Speed, measure_speed
+from effvit_edge.bench.work import LabelWork, rendered_pictures
 from effvit_edge.core.card import Mode
 from effvit_edge.core.clock import FakeClock
+from effvit_edge.core.device import DeviceRoot
 from effvit_edge.runtime import FakeSession, Logits, open_session
 from tests.conftest import REPOSITORY
 from tests.device_trees import JETPACK_62, tree
@@ -76,7 +78,7 @@ def test_the_demo_model_is_measured_and_the_result_read_again(tmp_path: Path) ->
         found = run(job, warm_up_seconds=0.0)
     assert (found.count, found.labels_per_second > 0) == (30, True)
     assert found.total.least > 0
-    assert set(found.stages) == set(STAGES)
+    assert tuple(found.stages) == ("preprocess", "infer", "post")
     together = sum(latency.mean for latency in found.stages.values())
     assert together <= found.total.mean < together + 1  # what is between the stages
     assert found.artifact.sha256 and found.artifact.variant == "efficientvit3d_b0"
@@ -103,6 +105,38 @@ def test_a_throttled_board_taints_its_run(tmp_path: Path, monkeypatch: pytest.Mo
     found = run(job, clock, root)
     assert found.tainted == ("oc3 was throttled",)
     assert found.device.kind == "jetson" and found.device.power_mode == "MAXN_SUPER"
+
+
+def test_a_machine_that_changes_its_speed_taints_its_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = FakeClock()
+    session, _ = fake(clock, "stream")
+    job = Job(DEMO, session, setup("single-stream", count=400), 1, (48, 64))
+    real, calls = LabelWork.__call__, iter(range(400))
+    speeds = iter([Speed(0.5, 1.0), Speed(0.5, 1.2)])
+
+    def slower_later(self: LabelWork) -> tuple[float, ...]:
+        clock.advance(0.002 if next(calls) >= 300 else 0.0)
+        return real(self)
+
+    monkeypatch.setattr(module, "warm_up", lambda *_, **__: WarmUp(2.0, 200, True))
+    monkeypatch.setattr(module, "measure_speed", lambda _: next(speeds))
+    monkeypatch.setattr(LabelWork, "__call__", slower_later)
+    found = run(job, clock, DeviceRoot(Path("/nowhere")))
+    assert found.drift == pytest.approx(0.2)
+    assert found.tainted == (
+        "times drifted: the slowest tenth took 20% longer than the fastest",
+        "the machine changed its own speed: memory 1.00 and 1.20 ms for the same work",
+    )
+
+
+def test_the_same_work_takes_the_same_time() -> None:
+    speed = measure_speed()
+    assert speed.core > 0 and speed.memory > 0
+    assert Speed(0.5, 1.0).changes(Speed(0.51, 0.96)) == []
+    assert Speed(0.5, 1.0).changes(Speed(0.6, 1.0)) == ["core 0.50 and 0.60 ms for the same work"]
+    assert Speed(0.0, 0.0).changes(Speed(1.0, 1.0)) == []  # of a clock that stood still
 
 
 def test_an_interrupted_run_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:

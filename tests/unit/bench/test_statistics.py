@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from effvit_edge.bench.statistics import SHARES, latency, upper_bound
+from effvit_edge.bench.statistics import SHARES, drift, latency, upper_bound
 
 
 def test_percentiles_are_numpys() -> None:
@@ -89,3 +89,23 @@ def test_a_million_latencies_are_summed_up() -> None:
     quantile = latency(values).at(0.999)
     assert quantile.low is not None and quantile.high is not None
     assert quantile.low < stats.norm.ppf(0.999, 10, 1) < quantile.high
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([200, 1000, 5000]))
+def test_chance_is_no_drift(seed: int, count: int) -> None:
+    values = np.random.default_rng(seed).lognormal(sigma=0.02, size=count)
+    found = drift(values)
+    assert found is not None and found <= 0.03
+
+
+@pytest.mark.parametrize("slower", [1.05, 1.5])
+def test_a_part_of_a_run_that_is_slower_is_seen(slower: float) -> None:
+    values = np.random.default_rng(0).lognormal(sigma=0.02, size=2000)
+    values[600:900] *= slower
+    assert drift(values) == pytest.approx(slower - 1, abs=0.01)
+    assert drift(np.linspace(10, 10 * slower, 2000)) == pytest.approx(0.9 * (slower - 1), rel=0.1)
+
+
+def test_a_few_values_tell_no_drift() -> None:
+    assert drift(np.ones(199)) is None
+    assert drift(np.ones(200)) == 0

@@ -14,7 +14,7 @@ import numpy as np
 from effvit_edge.core.errors import EnvironmentFault
 from effvit_edge.engine.builder import TensorRTBuilder, _make_monitor
 from effvit_edge.engine.faults import BuildFault
-from effvit_edge.runtime.trt_library import TensorRTLibrary, make_logger
+from effvit_edge.runtime.trt_library import TensorRTLibrary, make_logger, make_profiler
 
 
 def main() -> None:
@@ -31,6 +31,11 @@ def main() -> None:
     assert monitor.step_complete("all", 0)
     monitor.phase_finish("all")
     assert told == [("all", 0), ("all", 0.5), ("all", 1)]
+    layers: list[tuple[str, float]] = []
+    profiler = make_profiler(trt, lambda name, ms: layers.append((name, ms)))
+    assert isinstance(profiler, trt.IProfiler)
+    profiler.report_layer_time("/a/Conv", 0.5)
+    assert layers == [("/a/Conv", 0.5)]
     types = (trt.DataType.UINT8, trt.DataType.HALF, trt.DataType.FLOAT)
     assert [np.dtype(trt.nptype(t)).name for t in types] == ["uint8", "float16", "float32"]
     assert 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED) > 0

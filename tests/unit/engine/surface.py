@@ -20,6 +20,7 @@ CLASSES = (
     "IExecutionContext",
     "ILogger",
     "INetworkDefinition",
+    "IProfiler",
     "IProgressMonitor",
     "ITimingCache",
     "MemoryPoolType",

@@ -29,6 +29,15 @@ def test_running_binds_addresses_and_enqueues(tensorrt: ModuleType) -> None:
     assert tensorrt.EVENTS == ["deserialize", ("address", "frame", 4096), ("enqueue", 7)]
 
 
+def test_a_profiled_engine_tells_the_time_of_each_layer(tensorrt: ModuleType) -> None:
+    plan = TensorRTLibrary(tensorrt, "tensorrt").load(b"plan", "m.plan")
+    told: list[tuple[str, float]] = []
+    plan.enqueue(7)
+    plan.profile(lambda name, milliseconds: told.append((name, milliseconds)))
+    plan.enqueue(7)
+    assert told == [("/layers/Conv", 0.5)]
+
+
 def test_closing_lets_go_of_context_engine_and_runtime_in_order(tensorrt: ModuleType) -> None:
     plan = TensorRTLibrary(tensorrt, "tensorrt").load(b"plan", "m.plan")
     gc.collect()

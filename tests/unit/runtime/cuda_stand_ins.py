@@ -39,6 +39,8 @@ class CudaRuntime:
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
     cudaStreamNonBlocking = 1
     cudaHostAllocDefault, cudaHostAllocMapped = 0, 2
+    cudaEventRecordDefault, cudaEventRecordExternal = 0, 1
+    cudaDeviceScheduleSpin, cudaDeviceScheduleBlockingSync = 1, 4
 
     def __init__(self, devices: int = 1, integrated: int = 0) -> None:
         self.host = Host()
@@ -50,13 +52,17 @@ class CudaRuntime:
         self.recording: list[Any] | None = None
         self.graphs: dict[int, list[Any]] = {}
         self.locked: dict[int, Any] = {}
+        self.marks: dict[int, float | None] = {}
+        self.milliseconds = 0.0
+        self.flags = 0
 
     def __getattribute__(self, name: str) -> Any:
         fails = object.__getattribute__(self, "__dict__").get("fails", {})
         return (lambda *_: (2,)) if name in fails else object.__getattribute__(self, name)
 
     def cudaGetErrorString(self, status: int) -> Any:
-        return 0, (self.forbidden or next(iter(self.fails.values()))).encode()
+        text = self.forbidden or next(iter(self.fails.values()), "invalid argument")
+        return 0, text.encode()
 
     def cudaGetLastError(self) -> Any:
         self.host.events.append("forget")
@@ -71,6 +77,37 @@ class CudaRuntime:
     def cudaSetDevice(self, device: int) -> Any:
         self.device = device
         return (0,)
+
+    def cudaSetDeviceFlags(self, flags: int) -> Any:
+        self.flags = flags
+        self.host.events.append(("flags", self.device))
+        return (0,)
+
+    def cudaEventCreate(self) -> Any:
+        event = 90 + len(self.marks)
+        self.marks[event] = None
+        return 0, event
+
+    def cudaEventDestroy(self, event: int) -> Any:
+        del self.marks[event]
+        return (0,)
+
+    def cudaEventRecordWithFlags(self, event: int, stream: int, flags: int) -> Any:
+        if (flags == self.cudaEventRecordExternal) != (self.recording is not None):
+            return (2,)  # the flag is for captured marks, and these are of no use without it
+        if self.recording is None:
+            self._mark(event)
+        else:
+            self.recording.append(event)
+        return (0,)
+
+    def _mark(self, event: int) -> None:
+        self.milliseconds += 1.5
+        self.marks[event] = self.milliseconds
+
+    def cudaEventElapsedTime(self, start: int, end: int) -> Any:
+        first, last = self.marks[start], self.marks[end]
+        return (2, None) if first is None or last is None else (0, last - first)
 
     def cudaDeviceGetAttribute(self, attribute: int, device: int) -> Any:
         return 0, {75: 8, 76: 7, 16: 8, 18: self.integrated, 19: 1}[attribute]
@@ -150,8 +187,11 @@ class CudaRuntime:
         return (0,)
 
     def cudaGraphLaunch(self, graph: int, stream: int) -> Any:
-        for arguments in self.graphs[graph]:
-            self._copy(*arguments)
+        for work in self.graphs[graph]:
+            if isinstance(work, int):
+                self._mark(work)
+            else:
+                self._copy(*work)
         return (0,)
 
     def cudaGraphExecDestroy(self, graph: int) -> Any:
@@ -178,6 +218,7 @@ class PyCuda:
         self.fails: dict[str, Exception] = {}
         self.contexts = threading.local()
         self.locked = 0
+        stand_in = self
 
         class Stream:
             handle = 7
@@ -190,6 +231,21 @@ class PyCuda:
 
             def __del__(self) -> None:
                 host.events.append(("destroy", 7))
+
+        class Event:
+            """Takes 1.5 ms each time that it is reached."""
+
+            clock = 0.0
+
+            def __init__(self) -> None:
+                stand_in._in_context()
+
+            def record(self, stream: Any) -> None:
+                stand_in._in_context()
+                Event.clock = self.at = Event.clock + 1.5
+
+            def time_since(self, other: Any) -> float:
+                return float(self.at - other.at)
 
         class Device:
             count = staticmethod(lambda: devices)
@@ -207,6 +263,7 @@ class PyCuda:
                 )
 
         self.Stream, self.Device, self.devices = Stream, Device, devices
+        self.Event = Event
 
     def _push(self) -> None:
         self.contexts.depth = getattr(self.contexts, "depth", 0) + 1

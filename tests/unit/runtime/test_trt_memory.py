@@ -17,6 +17,7 @@ from effvit_edge.runtime.device_memory import DeviceFacts, DeviceMemory, NoGraph
 from effvit_edge.runtime.memory_cuda import CudaBindingsMemory
 from effvit_edge.runtime.memory_open import open_device_memory
 from effvit_edge.runtime.memory_pycuda import PyCudaMemory
+from effvit_edge.runtime.tuning import Waiting
 from tests.unit.runtime.cuda_stand_ins import CudaRuntime, PyCuda
 
 ORIN = DeviceFacts("Orin", "8.7", 8, "12.6")
@@ -198,6 +199,53 @@ def test_pycuda_says_when_memory_is_out() -> None:
         memory.allocate(1)
 
 
+def test_marks_tell_the_devices_time(opened: tuple[Any, DeviceMemory]) -> None:
+    _, memory = opened
+    stream = memory.create_stream()
+    with memory.current():
+        begin, end = memory.create_event(), memory.create_event()
+        memory.record(begin, stream)
+        memory.record(end, stream)
+        memory.synchronize(stream)
+        assert memory.elapsed(begin, end) == 1.5
+        memory.destroy_event(begin)
+        memory.destroy_event(end)
+
+
+def test_captured_marks_are_noted_by_each_launch() -> None:
+    runtime = CudaRuntime()
+    memory = CudaBindingsMemory(runtime)
+    stream = memory.create_stream()
+    begin, end = memory.create_event(), memory.create_event()
+
+    def work() -> None:
+        memory.record(begin, stream)
+        memory.record(end, stream)
+
+    graph = memory.capture(stream, work)
+    with pytest.raises(EdgeError, match="cudaEventElapsedTime"):
+        memory.elapsed(begin, end)
+    memory.launch(graph, stream)
+    assert memory.elapsed(begin, end) == 1.5
+    memory.record(begin, stream)  # outside of a capture again, where the flag is refused
+
+
+@pytest.mark.parametrize(("waiting", "flags"), [("spin", 1), ("block", 4)])
+def test_the_driver_is_told_how_to_wait(waiting: Waiting, flags: int) -> None:
+    runtime = CudaRuntime(devices=2)
+    CudaBindingsMemory(runtime, 1, waiting)
+    assert (runtime.flags, runtime.host.events) == (flags, [("flags", 1)])
+    assert runtime.device == 0  # the thread's own, as before
+    untold = CudaRuntime()
+    CudaBindingsMemory(untold)
+    assert untold.host.events == []
+
+
+def test_pycuda_cannot_be_told_how_to_wait() -> None:
+    with pytest.raises(EnvironmentFault, match=r"PyCUDA cannot be told to spin.*\[tensorrt\]"):
+        PyCudaMemory(PyCuda(), 0, "spin")
+
+
 def test_a_machine_without_a_device_is_told() -> None:
     driverless = CudaRuntime()
     driverless.fails["cudaGetDeviceCount"] = "CUDA driver version is insufficient"
@@ -252,6 +300,10 @@ def test_the_bindings_that_are_installed_have_what_is_used() -> None:
         runtime.cudaHostAlloc(1, runtime.cudaHostAllocMapped)
         runtime.cudaHostGetDevicePointer(1, 0)
         runtime.cudaFreeHost(1)
+        runtime.cudaSetDeviceFlags(runtime.cudaDeviceScheduleSpin)
+        runtime.cudaEventRecordWithFlags(1, 1, runtime.cudaEventRecordDefault)
+        runtime.cudaEventElapsedTime(1, 1)
+        runtime.cudaEventDestroy(1)
     assert hasattr(runtime.cudaDeviceProp(), "name")
     used = {name for name in vars(CudaRuntime) if name.startswith("cuda")}
     assert all(hasattr(runtime, name) for name in used)
