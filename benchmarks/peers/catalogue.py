@@ -31,6 +31,9 @@ FRAMES = 16
 """Clip length and window of our networks: that of X3D-M, MViT and the ResNets."""
 
 Kind = Literal["stream", "clip", "image"]
+Kernels = tuple[int, int, int, int, int]
+LATE: Kernels = (1, 1, 1, 3, 3)
+"""Taps in time in the last two stages only; by default the stem has some, too."""
 _SEED = 0
 _SETTLING_FRAMES = 4
 
@@ -78,11 +81,13 @@ class Peer:
         return every if self.kind == "stream" else 1
 
 
-def _ours(preset: str) -> Callable[[Peer], Built]:
+def _ours(preset: str, kernels: Kernels | None = None) -> Callable[[Peer], Built]:
     def build(peer: Peer) -> Built:
         mode: Mode = "clip" if peer.kind == "clip" else "stream"
         frames = None if peer.kind == "image" else FRAMES
-        model, card = random_preset(preset, mode, num_frames=frames, input_size=peer.size)
+        model, card = random_preset(
+            preset, mode, num_frames=frames, input_size=peer.size, temporal_kernels=kernels
+        )
         parameters = sum(p.numel() for p in model.parameters())
         graph, inputs = _our_graph(model, card, peer)
         return Built(graph, inputs, parameters, lambda: build_onnx(model, card, mode=mode))
@@ -171,6 +176,8 @@ OURS = "ours"
 PEERS = (
     Peer("b0_stream", OURS, "stream", 1, 224, _ours("efficientvit3d_b0")),
     Peer("b1_stream", OURS, "stream", 1, 224, _ours("efficientvit3d_b1")),
+    Peer("b0_stream_late", OURS, "stream", 1, 224, _ours("efficientvit3d_b0", LATE)),
+    Peer("b1_stream_late", OURS, "stream", 1, 224, _ours("efficientvit3d_b1", LATE)),
     Peer("b0_clip", OURS, "clip", FRAMES, 224, _ours("efficientvit3d_b0")),
     Peer("b1_clip", OURS, "clip", FRAMES, 224, _ours("efficientvit3d_b1")),
     Peer("b0_image", "EfficientViT 2D", "image", 1, 224, _ours("efficientvit_b0")),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.catalogue import BY_NAME
+from benchmarks.peers.names import Point, write_names
 
 _COLOURS = {
     "ours": "#c0392b",
@@ -19,6 +20,7 @@ _COLOURS = {
 }
 _MARKERS = {"stream": "o", "clip": "s", "image": "^"}
 _RATES = (5, 20, 80)  # ms per GMAC
+_DPI = 110
 
 
 def draw(rows: list[dict[str, Any]], path: Path, title: str) -> None:
@@ -35,26 +37,23 @@ def draw(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.set_yscale("log")
+    points = []
     for row in rows:
         peer = BY_NAME[row["name"]]
+        colour = _COLOURS[peer.family]
         x, y = row["macs"] / 1e9, row["onnxruntime"]["median_ms"]
-        axes.plot(x, y, _MARKERS[peer.kind], color=_COLOURS[peer.family], markersize=9, alpha=0.9)
-        axes.annotate(
-            f"{peer.name} {peer.size}²",
-            (x, y),
-            xytext=(7, -3),
-            textcoords="offset points",
-            fontsize=8,
-            color=_COLOURS[peer.family],
-        )
+        axes.plot(x, y, _MARKERS[peer.kind], color=colour, markersize=8, alpha=0.9)
+        points.append(Point(f"{peer.name} {peer.size}²", x, y, colour))
     low, high = axes.get_xlim()
     high *= 3  # room for the names
     for rate in _RATES:
         axes.plot((low, high), (low * rate, high * rate), ":", color="#bbbbbb", linewidth=0.8)
         axes.annotate(
-            f"{rate} ms per GMAC", (low * 1.1, low * rate * 1.2), fontsize=7, color="#888888"
-        )
+            f"{rate} ms per GMAC", (high / 1.05, high * rate / 1.6), fontsize=7, color="#888888",
+            horizontalalignment="right",
+        )  # fmt: skip
     axes.set_xlim(low, high)
+    axes.set_ylim(min(row["onnxruntime"]["median_ms"] for row in rows) / 3)
     axes.set_xlabel("multiply-accumulates of one label, billions")
     axes.set_ylabel("milliseconds of one label, one thread, ONNX Runtime")
     axes.set_title(title, fontsize=10)
@@ -62,4 +61,7 @@ def draw(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         axes.plot([], [], marker, color="#888888", label=kind)
     axes.legend(loc="lower right", frameon=False)
     axes.grid(True, which="major", color="#eeeeee")
-    figure.savefig(path, dpi=110)
+    figure.dpi = _DPI
+    figure.draw_without_rendering()  # the axes get their place, which the names depend on
+    write_names(axes, points)
+    figure.savefig(path, dpi=_DPI)

@@ -33,7 +33,7 @@ def judge(rows: list[Row]) -> list[Row]:
     for slow in ("x3d_m", "x3d_m_lowered"):
         judged.append(_ratio(by_name, f"{slow} / b1_stream", slow, "b1_stream", 10.0, False))
     for slow in _STREAMS:
-        for fast in ("b1_stream", "b0_stream"):
+        for fast in ("b1_stream", "b1_stream_late", "b0_stream", "b0_stream_late"):
             name = f"{slow} / {fast}, per GMAC"
             judged.append(_ratio(by_name, name, slow, fast, 1.8, True))
     judged.append(_ratio(by_name, "movinet_a1 / b0_stream", "movinet_a1", "b0_stream", 1.0, False))
