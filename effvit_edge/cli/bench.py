@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from effvit_edge.bench.estimate.devices import DEVICES
-from effvit_edge.core.errors import INTERRUPTED, InputError
+from effvit_edge.cli.bench_output import check_output, show_result, tell, write
+from effvit_edge.core.errors import INTERRUPTED, EdgeError, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.runtime import PROVIDERS, Tuning
 from effvit_edge.runtime.tuning import WAITINGS
@@ -133,7 +134,7 @@ def command(
             return _estimate(paths, estimate, as_json)
         require("cv2", "video")
         if output:
-            _check_output(output)
+            check_output(output)
         if video and scenario != "single-stream":
             raise click.UsageError(f"--video is for single-stream, and this is {scenario}.")
         setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
@@ -141,10 +142,14 @@ def command(
             profile = output is not None and output.suffix == ".html" and len(paths) == 1
         tuning = Tuning(cuda_graph, wait, zero_copy, timed=True)
         how = _How(provider, threads, tuning, profile, _parse_size(picture), warm_up, video)
-        results = _measure_all(paths, setup, how, show=not (as_json or markdown))
-    _print(results, as_json, markdown)
-    if output:
-        _write(results, output)
+        results: list[Result] = []
+        try:
+            _measure_all(paths, setup, how, results, show=not (as_json or markdown))
+        finally:  # what is measured stays, whatever became of the next one
+            if results:
+                tell(results, as_json, markdown)
+                if output:
+                    write(results, output, several=len(paths) > 1)
     return INTERRUPTED if results[-1].interrupted else 0
 
 
@@ -175,17 +180,17 @@ def _file_of(name: str, mode: Mode, input_size: int, temporary: ExitStack) -> Pa
     return path
 
 
-def _measure_all(paths: Sequence[Path], setup: Setup, how: _How, *, show: bool) -> list[Result]:
-    """One after another; an interruption ends it, with what there is."""
-    results: list[Result] = []
+def _measure_all(
+    paths: Sequence[Path], setup: Setup, how: _How, results: list[Result], *, show: bool
+) -> None:
+    """One after another into ``results``; an interruption ends it, with what there is."""
     for path in paths:
         with _telling(path, setup):
             results.append(_measure(path, setup, how))
         if show:
-            _show(results[-1])
+            show_result(results[-1])
         if results[-1].interrupted:
             break
-    return results
 
 
 def _setup(scenario: str, streams: int | None, duration: float | None, count: int | None) -> Setup:
@@ -208,9 +213,19 @@ def _measure(path: Path, setup: Setup, how: _How) -> Result:
         threads = how.threads or default_threads()
         job = Job(path, session, setup, threads, how.picture_hw, how.video)
         result = run(job, warm_up_seconds=how.warm_up)
-    if not how.profile or result.interrupted:
-        return result
-    return replace(result, layers=_layers(path, how))
+    return _with_layers(result, path, how) if how.profile and not result.interrupted else result
+
+
+def _with_layers(result: Result, path: Path, how: _How) -> Result:
+    """The same with its layers' times; whatever happens to these, the result is kept."""
+    try:
+        return replace(result, layers=_layers(path, how))
+    except KeyboardInterrupt:
+        note = "interrupted before layers were timed"
+        return replace(result, interrupted=True, notes=(*result.notes, note))
+    except EdgeError as error:
+        note = f"layers could not be timed: {str(error).rstrip('.')}"
+        return replace(result, notes=(*result.notes, note))
 
 
 def _layers(path: Path, how: _How) -> tuple[LayerTime, ...]:
@@ -277,52 +292,6 @@ def _compare(paths: Sequence[Path], output: Path | None) -> int:
         write_comparison(results, output)
         click.echo(f"written {output}")
     return 0
-
-
-def _show(result: Result) -> None:
-    from effvit_edge.bench.markdown import lines
-
-    for line in lines(result):
-        click.echo(line)
-
-
-def _print(results: Sequence[Result], as_json: bool, markdown: bool) -> None:
-    from effvit_edge.bench.markdown import header, row
-    from effvit_edge.bench.result import to_json
-
-    if as_json:
-        click.echo(json.dumps([to_json(result) for result in results], indent=1))
-    elif markdown:
-        click.echo(header())
-        for result in results:
-            click.echo(row(result))
-
-
-def _write(results: Sequence[Result], output: Path) -> None:
-    """One file, or one for each result beside the given name."""
-    from effvit_edge.bench.html import write_comparison, write_report
-
-    if output.suffix == ".html" and len(results) > 1:
-        write_comparison(results, output)
-        click.echo(f"written {output}", err=True)
-        return
-    for result in results:
-        path = output
-        if len(results) > 1:
-            path = output.with_name(f"{output.stem}-{Path(result.artifact.name).stem}.json")
-        if path.suffix == ".html":
-            write_report(result, path)
-        else:
-            result.write(path)
-        click.echo(f"written {path}", err=True)
-
-
-def _check_output(path: Path) -> None:
-    """Before minutes of measuring, not after them."""
-    if path.suffix not in (".json", ".html"):
-        raise InputError(f"{path} ends neither in .json nor in .html.")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"Cannot write {path}: there is no folder {path.parent}.")
 
 
 def _parse_size(text: str) -> tuple[int, int]:

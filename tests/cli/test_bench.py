@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from effvit_edge.bench import layers
 from effvit_edge.bench.result import read_result
-from effvit_edge.bench.work import rendered_pictures
+from effvit_edge.bench.work import LabelWork, rendered_pictures
 from effvit_edge.cli.main import main
+from effvit_edge.core.errors import EdgeError
 from effvit_edge.sinks import VideoSink
 from tests.conftest import REPOSITORY
 from tests.unit.bench.results import SETTINGS, result
@@ -75,6 +79,65 @@ def test_bad_input_is_told_in_a_sentence(
 ) -> None:
     assert main(["bench", *arguments]) == code
     assert words in capsys.readouterr().err
+
+
+def test_a_bad_model_does_not_lose_the_results_before_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "r.json"
+    assert main(["bench", DEMO, "none.onnx", *FEW, "-o", str(output)]) == 2
+    shown = capsys.readouterr()
+    assert "no model at none.onnx" in shown.err and "labels a second" in shown.out
+    assert read_result(tmp_path / "r-demo.json").count == 12
+
+
+def test_models_of_one_name_have_a_file_each(tmp_path: Path) -> None:
+    assert main(["bench", DEMO, DEMO, *FEW, "-o", str(tmp_path / "r.json")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r-demo-2.json", "r-demo.json"]
+
+
+def test_ctrl_c_keeps_what_there_is_and_marks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, calls = LabelWork.__call__, itertools.count()
+
+    def interrupted(self: LabelWork) -> tuple[float, ...]:
+        if next(calls) == 1000:
+            signal.raise_signal(signal.SIGINT)
+        return real(self)
+
+    monkeypatch.setattr(LabelWork, "__call__", interrupted)
+    output, options = tmp_path / "r.json", ["--duration", "600", *FEW[2:]]
+    assert main(["bench", DEMO, DEMO, *options, "-o", str(output)]) == 130
+    assert "interrupted: these are the figures until then" in capsys.readouterr().out
+    found = read_result(tmp_path / "r-demo.json")
+    assert found.interrupted and 0 < found.count < 1000
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted before layers were timed"),
+        (EdgeError("The device is out of memory."), 0, "could not be timed: The device is out of"),
+    ],
+)
+def test_a_failed_profile_does_not_lose_the_result(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: BaseException,
+    code: int,
+    words: str,
+) -> None:
+    def fail(session: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(layers, "profile_layers", fail)
+    output = tmp_path / "r.json"
+    assert main(["bench", DEMO, *FEW, "--profile", "-o", str(output)]) == code
+    assert words in capsys.readouterr().out
+    found = read_result(output)
+    assert found.count == 12 and found.layers == ()
 
 
 def test_a_result_that_could_not_be_kept_is_refused_before_measuring(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 
@@ -74,6 +76,24 @@ def test_an_interrupted_run_keeps_what_there_is() -> None:
     found = measure(stopping, ("a", "b"), Limits(count=9), WARM, machine.clock)
     assert found.interrupted
     assert len(found.total) == len(found.times["a"]) == 3
+
+
+def test_a_clock_that_jumps_spoils_one_query_and_not_the_median() -> None:
+    hour = 3_600_000.0
+    found = Machine(iter([10.0] * 50 + [hour] + [10.0] * 50)).measure(Limits(count=101))
+    assert np.median(found.total) == pytest.approx(10)
+    assert found.total.max() == pytest.approx(hour)
+    by_time = Machine(iter([10.0] * 50 + [hour] + [10.0] * 50)).measure(Limits(seconds=60))
+    assert len(by_time.total) == 51 and not by_time.interrupted
+
+
+def test_the_time_of_day_may_change_while_something_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    days = itertools.count(1_800_000_000, -86_400)  # back by a day at each look
+    monkeypatch.setattr(time, "time", lambda: float(next(days)))
+    found = measure(lambda: (0.0,), ("a",), Limits(count=50), WARM)
+    assert (found.total >= 0).all() and found.seconds < 60
 
 
 def test_warm_up_goes_on_until_times_are_steady() -> None:
