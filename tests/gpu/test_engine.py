@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from effvit_edge.core.limits import LIMITS
 from effvit_edge.engine import EngineOptions, build_engine, open_engine
-from effvit_edge.runtime import open_session
+from effvit_edge.runtime import Session, State, Tuning, open_session
 from effvit_edge.runtime.memory_open import open_device_memory
 from effvit_edge.runtime.trt_library import FLAVOURS, Flavour
 
@@ -65,6 +66,68 @@ def test_what_is_captured_is_done_at_each_launch() -> None:
         memory.free(address)
         memory.destroy_stream(stream)
     memory.close()
+
+
+def test_captured_marks_are_noted_by_each_launch() -> None:
+    """The longer copy takes longer, by the device's clock, each time that the graph is launched."""
+    _needs("cuda")
+    memory = open_device_memory()
+    size = 64 << 20
+    with memory.current():
+        stream, address = memory.create_stream(), memory.allocate(size)
+        there = memory.allocate_host(size, mapped=False)
+        marks = [memory.create_event() for _ in range(3)]
+
+        def copy() -> None:
+            memory.record(marks[0], stream)
+            memory.upload(address, there.array[: size // 64], stream)
+            memory.record(marks[1], stream)
+            memory.upload(address, there.array, stream)
+            memory.record(marks[2], stream)
+
+        graph = memory.capture(stream, copy)
+        for _ in range(3):
+            started = time.perf_counter()
+            memory.launch(graph, stream)
+            memory.synchronize(stream)
+            whole = 1000 * (time.perf_counter() - started)
+            short, long = memory.elapsed(*marks[:2]), memory.elapsed(*marks[1:])
+            assert 0 < short < long < whole
+        memory.destroy_graph(graph)
+        for mark in marks:
+            memory.destroy_event(mark)
+        memory.free_host(there)
+        memory.free(address)
+        memory.destroy_stream(stream)
+    memory.close()
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_engines_time_is_split_and_its_layers_are_timed(
+    tmp_path: Path, flavour: Flavour
+) -> None:
+    _needs("cuda", flavour)
+    report = build_engine(DEMO, tmp_path / "demo.plan", EngineOptions(flavour=flavour))
+    with open_engine(report.path, tuning=Tuning(timed=True)) as engine:
+        assert engine.telemetry.switches.cuda_graph == "yes"
+        for _ in range(10):
+            started = time.perf_counter()
+            engine.step(*_start(engine))
+            whole = 1000 * (time.perf_counter() - started)
+            split = engine.telemetry.split
+            assert split is not None and split.infer > 0
+            assert split.upload + split.infer + split.download < whole
+    with open_engine(report.path, tuning=Tuning(profiled=True)) as engine:
+        for _ in range(10):
+            engine.step(*_start(engine))
+        layers = engine.telemetry.layers()
+    assert len(layers) > 10
+    assert any("Conv" in layer.kind or "compiled" in layer.kind for layer in layers)
+
+
+def _start(engine: Session) -> tuple[np.ndarray, State]:
+    spec = engine.card.preprocess
+    return np.zeros((spec.height, spec.width, 3), np.uint8), engine.init_state()
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
