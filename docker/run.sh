@@ -2,8 +2,9 @@
 # Runs effvit-edge in the image for this machine, with its cameras, display and GPU.
 #   docker/run.sh label csi://0 --web 127.0.0.1:8000
 #   docker/run.sh --dry-run doctor      shows the command and runs nothing
-# EFFVIT_IMAGE names another image, EFFVIT_ENGINES another folder for engines, DOCKER another
-# program (podman). The folder this is called in is /work inside: files of it can be named.
+# EFFVIT_IMAGE names another image, DOCKER another program (podman), EFFVIT_ENGINES a folder for
+# engines, made where there is none, instead of docker's volume effvit-engines. The folder this is
+# called in is /work inside: files of it can be named.
 set -euo pipefail
 
 root="${EFFVIT_ROOT:-}" # where the device's files lie; tests give another
@@ -90,7 +91,17 @@ if [ -n "${DISPLAY:-}" ]; then
     options+=(--env DISPLAY --volume /tmp/.X11-unix:/tmp/.X11-unix)
 fi
 
-engines="${EFFVIT_ENGINES:-effvit-engines}"
+# A measurement is not to be disturbed by the image's health check.
+case "${1:-} ${2:-}" in
+    "bench "* | "--debug bench") options+=(--no-healthcheck) ;;
+esac
+
+folder="${EFFVIT_ENGINES:-}"
+case "$folder" in
+    '' | /*) ;;
+    *) folder="$PWD/$folder" ;; # docker takes a name without a slash for a volume's
+esac
+engines="${folder:-effvit-engines}"
 say "engines are kept in $engines, this folder is /work"
 options+=(--volume "$engines:/engines" --volume "$PWD:/work")
 # The page of --web and RTSP cameras are reached as on the machine itself.
@@ -106,4 +117,8 @@ if [ "$dry_run" = yes ]; then
     exit 0
 fi
 command -v "$docker" >/dev/null || fail "there is no $docker here. On a Jetson: sudo apt install nvidia-container"
+# As the caller: docker would make it as root, and the container could not write there.
+if [ -n "$folder" ]; then
+    mkdir -p "$folder" || fail "EFFVIT_ENGINES: $folder is no folder and cannot be made one"
+fi
 exec "${command[@]}"

@@ -57,7 +57,7 @@ def differences(results: Sequence[Result]) -> list[str]:
         "runs on": {result.settings.provider for result in results},
         "switches": {str(result.settings.switches) for result in results},
         "threads": {str(result.settings.threads) for result in results},
-        "pictures": {f"{r.settings.picture_width}×{r.settings.picture_height}" for r in results},
+        "pictures": {_pictures(result) for result in results},
     }
     found = [f"{name}: {', '.join(sorted(v))}" for name, v in parts.items() if len(v) > 1]
     changes = {c for result in results[1:] for c in results[0].speed.changes(result.speed)}
@@ -71,6 +71,12 @@ def _ratio(first: Percentile, other: Percentile) -> Ratio:
     if other.high is not None and first.low:
         high = other.high / first.low
     return Ratio(first.name, other.value / first.value, low, high)
+
+
+def _pictures(result: Result) -> str:
+    settings = result.settings
+    size = f"{settings.picture_width}×{settings.picture_height}, rendered"
+    return f"frames of {settings.video}, decoded" if settings.video else size
 
 
 def _how(result: Result) -> str:

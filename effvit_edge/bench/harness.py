@@ -15,6 +15,7 @@ from effvit_edge.core.clock import Clock, MonotonicClock
 
 _WINDOW = 20
 """Warm-up compares the medians of so many times and of as many before them."""
+_LEAST_WINDOW = 3
 _STEADY = 0.02
 """By less than this share they differ when it is steady."""
 
@@ -85,8 +86,9 @@ def warm_up(
         work: done again and again.
         clock: tells the time.
         least_seconds: not shorter than this, however steady: clocks ramp up.
-        most_seconds: not longer than this.
+        most_seconds: not longer than this, or than ``least_seconds``.
     """
+    most_seconds = max(most_seconds, least_seconds)
     clock = clock or MonotonicClock()
     recent: deque[float] = deque(maxlen=2 * _WINDOW)
     started, count = clock.now(), 0
@@ -96,9 +98,11 @@ def warm_up(
         now = clock.now()
         recent.append(now - before)
         count += 1
-        steady = _is_steady(recent)
+        steady = _is_steady(recent, _WINDOW)
         if now - started >= (least_seconds if steady else most_seconds):
-            return WarmUp(now - started, count, steady)
+            # Slow work fills no windows; then it is judged by what there is.
+            window = min(_WINDOW, max(_LEAST_WINDOW, len(recent) // 2))
+            return WarmUp(now - started, count, steady or _is_steady(recent, window))
 
 
 def measure(
@@ -110,6 +114,7 @@ def measure(
     *,
     pace: float | None = None,
     idle: Callable[[float], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Measurement:
     """Do the work until a limit is reached; Ctrl-C ends it and keeps what there is.
 
@@ -122,6 +127,7 @@ def measure(
         pace: seconds from the begin of one piece to that of the next, as frames of a camera come;
             as fast as it goes by default. A piece that is late begins at once.
         idle: waits so many seconds, with ``pace``.
+        stop: asked before each piece whether to end now.
     """
     clock = clock or MonotonicClock()
     begun, total = array("d"), array("d")
@@ -131,6 +137,9 @@ def measure(
     now, due = started, started
     try:
         while not limits.reached(now - started, len(total)):
+            if stop is not None and stop():
+                interrupted = True
+                break
             if pace is not None:
                 if idle is not None and due > now:
                     idle(due - now)
@@ -157,11 +166,11 @@ def measure(
     )
 
 
-def _is_steady(recent: Sequence[float]) -> bool:
-    if len(recent) < 2 * _WINDOW:
+def _is_steady(recent: Sequence[float], window: int) -> bool:
+    if len(recent) < 2 * window:
         return False
-    values = list(recent)
-    older, newer = (statistics.median(part) for part in (values[:_WINDOW], values[_WINDOW:]))
+    values = list(recent)[-2 * window :]
+    older, newer = (statistics.median(part) for part in (values[:window], values[window:]))
     return abs(newer - older) <= _STEADY * older
 
 

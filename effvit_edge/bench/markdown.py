@@ -33,7 +33,8 @@ def lines(result: Result) -> list[str]:
         f"  device    {result.device.title}",
         f"  runs on   {settings.provider}",
         f"  switches  {settings.switches}",
-        f"  scenario  {_scenario(result)}, {pictures}, {result.count} queries in "
+        f"  scenario  {_scenario(result)}, {pictures}, {result.count} "
+        f"{'query' if result.count == 1 else 'queries'} in "
         f"{result.seconds:.1f} s after {result.warm_up_seconds:.1f} s of warm-up",
         "",
         *_table(result),
@@ -92,12 +93,18 @@ def row(result: Result) -> str:
         result.device.title,
         f"{result.settings.provider} ({result.settings.switches})",
         _scenario(result),
-        f"{result.labels_per_second:.1f}{' (tainted)' if result.tainted else ''}",
+        f"{result.labels_per_second:.1f}{_mark(result)}",
         *(f"{result.total.at(share).value:.2f}" for share in (0.5, 0.9, 0.99, 0.999)),
         f"{result.label_latency:.0f}",
         "" if joules is None else f"{1000 * joules[1]:.2f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _mark(result: Result) -> str:
+    marks = [("tainted", bool(result.tainted)), ("interrupted", result.interrupted)]
+    found = ", ".join(name for name, holds in marks if holds)
+    return f" ({found})" if found else ""
 
 
 def _scenario(result: Result) -> str:
@@ -124,15 +131,16 @@ def _table(result: Result) -> list[str]:
 def _sensor_lines(result: Result) -> list[str]:
     """What decides whether the figures can be had again: memory, power, heat and clocks."""
     found = []
-    peak = max((s.most for s in result.sensors if s.name == f"{MEMORY}.peak"), default=None)
-    if peak is not None:
-        found.append(f"  memory of the process  {peak:.0f} MB at its peak")
+    most = {sensor.name: sensor.most for sensor in result.sensors}
+    now, peak = most.get(f"{MEMORY}.rss"), most.get(f"{MEMORY}.peak")
+    if now is not None and peak is not None:
+        found.append(f"  memory of the process  {now:.0f} MB, {peak:.0f} at its peak with loading")
     for kind, name, unit in _RANGES:
         sensors = [s for s in result.sensors if s.name.startswith(f"{kind}.")]
         if sensors:
             low, high = min(s.least for s in sensors), max(s.most for s in sensors)
-            most = max(sensors, key=lambda sensor: sensor.most).name.partition(".")[2]
-            found.append(f"  {name:21}  {low:.0f} to {high:.0f} {unit} (the highest: {most})")
+            highest = max(sensors, key=lambda sensor: sensor.most).name.partition(".")[2]
+            found.append(f"  {name:21}  {low:.0f} to {high:.0f} {unit} (the highest: {highest})")
     return found
 
 

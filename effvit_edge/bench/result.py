@@ -65,10 +65,11 @@ class Settings:
 
     scenario: str
     streams: int
-    picture_height: int
-    picture_width: int
+    picture_height: int | None
+    picture_width: int | None
+    """Of rendered pictures."""
     video: str | None
-    """The file that frames were read of; None for rendered pictures of that size."""
+    """Or the file that frames were read of."""
     provider: str
     """What ran the model."""
     switches: Switches
@@ -185,6 +186,8 @@ def read_result(path: Path) -> Result:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}. Give a file written by bench -o.") from error
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]  # as bench --json prints it
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(
@@ -192,6 +195,9 @@ def read_result(path: Path) -> Result:
             "Was it written by: effvit-edge bench -o?"
         )
     try:
-        return schema.read(Result, found, path.name)
+        result = schema.read(Result, found, path.name)
     except InputError as error:
         raise InputError(f"{path} is no result of bench: {error}") from error
+    if not all(percentile.value > 0 for percentile in result.total.percentiles):
+        raise InputError(f"{path} is no result of bench: its queries take no time.")
+    return result

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -37,7 +38,10 @@ from effvit_edge.core.files import sha256_file
 from effvit_edge.runtime import Session
 from effvit_edge.runtime.onnxrt import short_report
 
-_NAMED = ("numpy", "onnxruntime", "onnxruntime-gpu", "tensorrt", "opencv-python", "cuda-bindings")
+_NAMED = (
+    "numpy", "onnxruntime", "onnxruntime-gpu", "tensorrt", "cuda-bindings",
+    "opencv-python", "opencv-python-headless",
+)  # fmt: skip
 _CURVE = (*np.linspace(0.01, 0.98, 98).round(2).tolist(), 0.99, 0.995, 0.999, 0.9999)
 _MOST_SAMPLES, _MOST_READINGS = 4000, 600
 _SMALL_COUNT = 1000
@@ -64,6 +68,7 @@ def run(
     root: DeviceRoot | None = None,
     *,
     warm_up_seconds: float = 2.0,
+    stop: Stop | None = None,
 ) -> Result:
     """Warm up, measure with the sensors beside it, sum up. Ctrl-C ends it and keeps what there is.
 
@@ -72,6 +77,7 @@ def run(
         clock: tells the time.
         root: where the device's files lie.
         warm_up_seconds: the least.
+        stop: told when there begins to be something to lose, and asked then whether to stop.
 
     Raises:
         EdgeError: the session failed.
@@ -88,11 +94,26 @@ def run(
         opened.callback(found.close)
         speed, before = measure_speed(clock), mark(root)
         with Sampler(found.probes, clock) as sampler:
-            measured = measure(work, work.stages, setup.limits, warmed, clock, idle=time.sleep)
+            asked = None
+            if stop is not None:
+                stop.hold()
+                asked = stop.asked
+            limits, stages = setup.limits, work.stages
+            measured = measure(work, stages, limits, warmed, clock, idle=time.sleep, stop=asked)
         around = _Around((before, mark(root)), (speed, measure_speed(clock)))
     if not len(measured.total):
         raise KeyboardInterrupt
     return _sum_up(job, identity, measured, sampler.samples, found.absent, around)
+
+
+class Stop(Protocol):
+    """Being asked to stop while something is measured."""
+
+    def hold(self) -> None:
+        """From now on, raise nothing: what is measured would be lost."""
+
+    def asked(self) -> bool:
+        """Whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +156,8 @@ def _sum_up(
         settings=Settings(
             scenario=setup.scenario,
             streams=setup.streams,
-            picture_height=job.picture_hw[0],
-            picture_width=job.picture_hw[1],
+            picture_height=None if job.video else job.picture_hw[0],
+            picture_width=None if job.video else job.picture_hw[1],
             video=job.video.name if job.video else None,
             provider=short_report(job.session.provider_report),
             switches=job.session.telemetry.switches,
@@ -164,7 +185,7 @@ def _sum_up(
         drift=drift,
         tainted=tuple(_taints(measured, samples, busy, drift, around.speeds)),
         interrupted=measured.interrupted,
-        notes=tuple(_notes(measured)),
+        notes=tuple(_notes(measured, busy)),
         layers=(),
         curve=tuple((share, float(np.quantile(ordered, share))) for share in _CURVE),
         samples=_thinned(measured.started, measured.total, _MOST_SAMPLES),
@@ -237,8 +258,10 @@ def _taints(
     return found + [f"the machine changed its own speed: {change}" for change in changes]
 
 
-def _notes(measured: Measurement) -> list[str]:
+def _notes(measured: Measurement, busy: float | None) -> list[str]:
     found = []
+    if busy is None:
+        found.append("what else the machine did cannot be told, as of so short a run")
     if measured.interrupted:
         found.append("interrupted: these are the figures until then")
     if len(measured.total) < _SMALL_COUNT:

@@ -33,7 +33,7 @@ class Setup:
 _EXPLAINED = {
     "single-stream": "one picture after another, the next when the last has its label",
     "multi-stream": "{streams} streams, a picture of each in turn; a query is one of each",
-    "offline": "pictures prepared beforehand, the model alone, as fast as it goes",
+    "offline": "pictures prepared beforehand, nothing is resized, as fast as it goes",
     "mlperf": "single-stream for 600 s; the figure is MLPerf's estimate of the 90th percentile",
 }
 

@@ -28,7 +28,8 @@ _INFER = ("infer",)
 _SPLIT = ("h2d", "infer", "d2h", "host")
 """Where a session tells them apart: the way to the device, the model, the way back; and what the
 host adds, to start it all and to wake up after it."""
-_PICTURES = 48
+_MOST_PICTURES, _PICTURES_BYTES = 48, 16 << 20
+"""So many at most, and not more of memory: it stands in the result as the process's."""
 _TOP = 3
 
 
@@ -203,13 +204,15 @@ def best_labels(logits: Logits) -> list[int]:
     return order
 
 
-def rendered_pictures(height: int, width: int, count: int = _PICTURES) -> list[Image]:
+def rendered_pictures(height: int, width: int, count: int | None = None) -> list[Image]:
     """Pictures of a rendered film: not noise, so that resizing and caches work as on real ones.
 
     Args:
         height: in pixels.
         width: in pixels.
-        count: how many.
+        count: how many; by default as many as 16 MiB hold, two at least.
     """
+    if count is None:
+        count = max(2, min(_MOST_PICTURES, _PICTURES_BYTES // (3 * height * width)))
     film = render_film(0, (height, width))
     return [next(film).image for _ in range(count)]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import math
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from effvit_edge.bench.estimate.devices import DEVICES
+from effvit_edge.cli.bench_compare import compare
+from effvit_edge.cli.bench_estimate import print_estimates
 from effvit_edge.cli.bench_output import check_output, show_result, tell, write
-from effvit_edge.core.errors import INTERRUPTED, EdgeError, InputError
+from effvit_edge.cli.stopping import Stopping
+from effvit_edge.core.errors import INTERRUPTED, InputError
 from effvit_edge.core.optional import require
 from effvit_edge.runtime import PROVIDERS, Tuning
 from effvit_edge.runtime.tuning import WAITINGS
@@ -27,9 +31,23 @@ if TYPE_CHECKING:
     from effvit_edge.runtime.tuning import LayerTime, Waiting
 
 _COMPARE = "compare"
-_LEAST_COMPARED = 2
 _PRESETS = "efficientvit"
 """What their names begin with."""
+_LARGEST, _MOST_THREADS = 16384, 256
+_REFRESHES = 1
+
+
+class _Seconds(click.FloatRange):
+    """A finite time."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """As click's, without infinity and what is no number."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a time.", param, ctx)
+        return seconds
 
 
 @click.command()
@@ -43,16 +61,14 @@ _PRESETS = "efficientvit"
 )
 @click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Of multi-stream.")
 @click.option("--mlperf", is_flag=True, help="Single-stream for 600 s, with MLPerf's estimate.")
-@click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds; 60."
-)
+@click.option("--duration", type=_Seconds(min=0, min_open=True), metavar="S", help="Seconds; 60.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N queries.")
 @click.option(
-    "--warm-up", type=click.FloatRange(min=0), default=2.0, show_default=True, metavar="S",
+    "--warm-up", type=_Seconds(min=0), default=2.0, show_default=True, metavar="S",
     help="At least so many seconds, and until times are steady.",
 )  # fmt: skip
 @click.option("--provider", type=click.Choice(PROVIDERS), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model.")
+@click.option("--threads", type=click.IntRange(1, _MOST_THREADS), help="CPU threads for the model.")
 @click.option(
     "--cuda-graph/--no-cuda-graph", default=True, show_default=True,
     help="Launch a step of an engine as one captured graph.",
@@ -127,30 +143,34 @@ def command(
     The machine should be otherwise idle, and a board in the power mode that it will run in.
     """
     if artifacts[0] == _COMPARE:
-        return _compare([Path(name) for name in artifacts[1:]], output)
-    with ExitStack() as temporary:
-        paths = [_file_of(name, mode, input_size, temporary) for name in artifacts]
+        if estimate or video or mlperf:
+            raise click.UsageError("compare takes results, and none of the options of measuring.")
+        return compare([Path(name) for name in artifacts[1:]], output, as_json, markdown)
+    with ExitStack() as opened:
+        paths = [_file_of(name, mode, input_size, opened) for name in artifacts]
         if estimate:
-            return _estimate(paths, estimate, as_json)
+            if output:
+                raise click.UsageError("--estimate writes no file: use --json > FILE.")
+            return print_estimates(paths, estimate, as_json)
         require("cv2", "video")
-        if output:
-            check_output(output)
-        if video and scenario != "single-stream":
-            raise click.UsageError(f"--video is for single-stream, and this is {scenario}.")
-        setup = _setup("mlperf" if mlperf else scenario, streams, duration, count)
+        setup = _setup(scenario, mlperf, streams, duration, count)
+        if video and setup.scenario != "single-stream":
+            raise click.UsageError(f"--video is for single-stream, and this is {setup.scenario}.")
+        targets = check_output(output, paths) if output else []
         if profile is None:
             profile = output is not None and output.suffix == ".html" and len(paths) == 1
         tuning = Tuning(cuda_graph, wait, zero_copy, timed=True)
         how = _How(provider, threads, tuning, profile, _parse_size(picture), warm_up, video)
         results: list[Result] = []
+        stopping = opened.enter_context(Stopping())
         try:
-            _measure_all(paths, setup, how, results, show=not (as_json or markdown))
+            _measure_all(paths, setup, how, results, stopping, show=not (as_json or markdown))
         finally:  # what is measured stays, whatever became of the next one
+            stopping.hold()
             if results:
+                write(results, targets)
                 tell(results, as_json, markdown)
-                if output:
-                    write(results, output, several=len(paths) > 1)
-    return INTERRUPTED if results[-1].interrupted else 0
+    return INTERRUPTED if stopping.asked() or results[-1].interrupted else 0
 
 
 @dataclass(frozen=True)
@@ -181,30 +201,44 @@ def _file_of(name: str, mode: Mode, input_size: int, temporary: ExitStack) -> Pa
 
 
 def _measure_all(
-    paths: Sequence[Path], setup: Setup, how: _How, results: list[Result], *, show: bool
+    paths: Sequence[Path],
+    setup: Setup,
+    how: _How,
+    results: list[Result],
+    stopping: Stopping,
+    *,
+    show: bool,
 ) -> None:
     """One after another into ``results``; an interruption ends it, with what there is."""
     for path in paths:
         with _telling(path, setup):
-            results.append(_measure(path, setup, how))
+            results.append(_measure(path, setup, how, stopping))
+            if how.profile and not stopping.asked():
+                results[-1] = _with_layers(results[-1], path, how, stopping)
         if show:
             show_result(results[-1])
-        if results[-1].interrupted:
+        if stopping.asked() or results[-1].interrupted:
             break
+        stopping.release()
 
 
-def _setup(scenario: str, streams: int | None, duration: float | None, count: int | None) -> Setup:
+def _setup(
+    scenario: str, mlperf: bool, streams: int | None, duration: float | None, count: int | None
+) -> Setup:
     from effvit_edge.bench import scenarios
 
+    if mlperf and scenario != "single-stream":
+        raise click.UsageError(f"--mlperf is a single-stream run, and this is {scenario}.")
     if scenario == "multi-stream" and streams is None:
         streams = 4
+    name = "mlperf" if mlperf else scenario
     try:
-        return scenarios.setup(scenario, streams, duration, count)  # type: ignore[arg-type]
+        return scenarios.setup(name, streams, duration, count)  # type: ignore[arg-type]
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
 
 
-def _measure(path: Path, setup: Setup, how: _How) -> Result:
+def _measure(path: Path, setup: Setup, how: _How, stopping: Stopping) -> Result:
     from effvit_edge.bench.run import Job, run
     from effvit_edge.cli.session import open_model
     from effvit_edge.runtime.open import default_threads
@@ -212,20 +246,25 @@ def _measure(path: Path, setup: Setup, how: _How) -> Result:
     with open_model(path, how.provider, how.threads, tuning=how.tuning) as session:
         threads = how.threads or default_threads()
         job = Job(path, session, setup, threads, how.picture_hw, how.video)
-        result = run(job, warm_up_seconds=how.warm_up)
-    return _with_layers(result, path, how) if how.profile and not result.interrupted else result
+        return run(job, warm_up_seconds=how.warm_up, stop=stopping)
 
 
-def _with_layers(result: Result, path: Path, how: _How) -> Result:
+def _with_layers(result: Result, path: Path, how: _How, stopping: Stopping) -> Result:
     """The same with its layers' times; whatever happens to these, the result is kept."""
+    stopping.release()
     try:
-        return replace(result, layers=_layers(path, how))
+        found = replace(result, layers=_layers(path, how))
     except KeyboardInterrupt:
-        note = "interrupted before layers were timed"
-        return replace(result, interrupted=True, notes=(*result.notes, note))
-    except EdgeError as error:
-        note = f"layers could not be timed: {str(error).rstrip('.')}"
-        return replace(result, notes=(*result.notes, note))
+        return _noted(result, "interrupted before layers were timed", interrupted=True)
+    except Exception as error:  # of any library; a measurement is worth more than its profile
+        return _noted(result, f"layers could not be timed: {str(error).rstrip('.')}")
+    finally:
+        stopping.hold()
+    return found if found.layers else _noted(result, "what runs the model tells no layers' times")
+
+
+def _noted(result: Result, note: str, *, interrupted: bool = False) -> Result:
+    return replace(result, notes=(*result.notes, note), interrupted=interrupted)
 
 
 def _layers(path: Path, how: _How) -> tuple[LayerTime, ...]:
@@ -238,68 +277,14 @@ def _layers(path: Path, how: _How) -> tuple[LayerTime, ...]:
         return profile_layers(session)
 
 
-def _estimate(paths: Sequence[Path], device: str, as_json: bool) -> int:
-    from effvit_edge.bench.estimate import ERRORS, predict
-    from effvit_edge.bench.markdown import estimate_lines
-    from effvit_edge.core.card import ModelCard
-    from effvit_edge.core.onnx_header import read_onnx_header
-    from effvit_edge.runtime.graph import CARD_KEY
-
-    found = []
-    for path in paths:
-        header = read_onnx_header(path)
-        if CARD_KEY not in header.metadata:
-            raise InputError(f"{path} has no model card. Give a file of: effvit-edge export.")
-        card = ModelCard.from_json(header.metadata[CARD_KEY], str(path))
-        told = predict(header, DEVICES[device])
-        found.append(
-            {
-                "artifact": path.name,
-                "device": device,
-                "estimate_ms": round(told.milliseconds, 4),
-                "by_kind_ms": {kind: round(ms, 4) for kind, ms in told.by_kind.items()},
-                "note": f"an estimate: {ERRORS}",
-            }
-        )
-        if not as_json:
-            window = (card.num_frames - 1) / card.fps
-            for line in estimate_lines(path.name, told, window):
-                click.echo(line)
-    if as_json:
-        click.echo(json.dumps(found, indent=1))
-    return 0
-
-
-def _compare(paths: Sequence[Path], output: Path | None) -> int:
-    from effvit_edge.bench.compare import differences, ratios
-    from effvit_edge.bench.html import write_comparison
-    from effvit_edge.bench.result import read_result
-
-    if len(paths) < _LEAST_COMPARED:
-        raise click.UsageError("compare takes two results or more, written by bench -o NAME.json.")
-    results = [read_result(path) for path in paths]
-    first = results[0]
-    for path, result in zip(paths, results, strict=True):
-        line = f"{path.name}: {result.artifact.name}, p50 {result.total.at(0.5).value:.3f} ms"
-        if result is not first:
-            ratio = ratios(first, result)[0]
-            sure = "" if ratio.real else ", within the noise"
-            line += f", {ratio.value:.3f} times the first{sure}"
-        click.echo(line + ("".join(f"; tainted: {reason}" for reason in result.tainted)))
-    for difference in differences(results):
-        click.echo(f"Not only the model differs: {difference}.", err=True)
-    if output:
-        write_comparison(results, output)
-        click.echo(f"written {output}")
-    return 0
-
-
 def _parse_size(text: str) -> tuple[int, int]:
     """``1280x720`` to ``(720, 1280)``."""
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise InputError(f"--picture takes WIDTHxHEIGHT, for example 1280x720, and got '{text}'.")
-    return int(height), int(width)
+    found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    if found is None or max(int(side) for side in found.groups()) > _LARGEST:
+        raise InputError(
+            f"--picture takes WIDTHxHEIGHT, for example 1280x720, up to {_LARGEST}, not '{text}'."
+        )
+    return int(found[2]), int(found[1])
 
 
 @contextmanager
@@ -313,5 +298,6 @@ def _telling(path: Path, setup: Setup) -> Iterator[None]:
     console = Console(stderr=True)
     limit = setup.limits.seconds
     words = f" for {limit:.0f} s" if limit else ""
-    with console.status(f"measuring {path.name}{words}: {setup.explained}"):
+    told = f"measuring {path.name}{words}: {setup.explained}"
+    with console.status(told, refresh_per_second=_REFRESHES):  # more would be measured, too
         yield

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from effvit_edge.core.errors import InputError
+from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
+from effvit_edge.core.files import why_not_writable
 
 if TYPE_CHECKING:
     from effvit_edge.bench.result import Result
 
 
-def check_output(path: Path) -> None:
-    """Before minutes of measuring, not after them.
+def check_output(output: Path, artifacts: Sequence[Path]) -> list[Path]:
+    """Where results are written, found out before minutes of measuring and not after them.
+
+    Args:
+        output: as it was given.
+        artifacts: what is to be measured.
+
+    Returns:
+        One name for a page; for JSON ``r-model.json`` of ``r.json`` for each of several models.
 
     Raises:
-        InputError: no such file can be written.
+        InputError: it is no name for a result, or no file can have it.
+        EnvironmentFault: its folder cannot be written.
     """
-    if path.suffix not in (".json", ".html"):
-        raise InputError(f"{path} ends neither in .json nor in .html.")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"Cannot write {path}: there is no folder {path.parent}.")
+    if output.suffix not in (".json", ".html"):
+        raise InputError(f"{output} ends neither in .json nor in .html.")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"Cannot write {output}: there is no folder {output.parent}.")
+    reason = why_not_writable(output.absolute().parent)
+    if reason:
+        raise EnvironmentFault(f"Cannot write {output}: {reason}.")
+    several = len(artifacts) > 1 and output.suffix == ".json"
+    targets = list(_names(artifacts, output)) if several else [output]
+    for path in targets:
+        if path.exists() and not path.is_file():
+            raise InputError(f"Cannot write {path}: it is no file. Give another name.")
+    return targets
 
 
 def show_result(result: Result) -> None:
@@ -49,37 +68,47 @@ def tell(results: Sequence[Result], as_json: bool, markdown: bool) -> None:
             click.echo(row(result))
 
 
-def write(results: Sequence[Result], output: Path, *, several: bool) -> None:
-    """One file, or one for each result beside the given name; pages hold several results.
+def write(results: Sequence[Result], targets: Sequence[Path]) -> None:
+    """Write each result to its file, or all of them to one page.
 
     Args:
-        results: at least one.
-        output: ends in ``.json`` or ``.html``.
-        several: whether more than one was asked for, however many there are now.
+        results: at least one; fewer than files where measuring ended early.
+        targets: of :func:`check_output`; nothing is written where there are none.
 
     Raises:
-        OSError: it cannot be written.
+        EdgeError: a file cannot be written; it says which.
     """
-    from effvit_edge.bench.html import write_comparison, write_report
+    from effvit_edge.bench.comparison_page import write_comparison
+    from effvit_edge.bench.html import write_report
 
-    if output.suffix == ".html" and len(results) > 1:
-        write_comparison(results, output)
-        click.echo(f"written {output}", err=True)
+    if len(results) > 1 and targets and targets[0].suffix == ".html":
+        with _told(targets[0]):
+            write_comparison(results, targets[0])
         return
-    names = _names(results, output) if several and output.suffix == ".json" else iter([output])
-    for result, path in zip(results, names, strict=True):
-        if path.suffix == ".html":
-            write_report(result, path)
-        else:
-            result.write(path)
-        click.echo(f"written {path}", err=True)
+    for result, path in zip(results, targets, strict=False):
+        with _told(path):
+            if path.suffix == ".html":
+                write_report(result, path)
+            else:
+                result.write(path)
 
 
-def _names(results: Sequence[Result], output: Path) -> Iterator[Path]:
-    """``r-model.json`` of ``r.json``; models of one name get numbers."""
-    seen: Counter[str] = Counter()
-    for result in results:
-        stem = Path(result.artifact.name).stem
-        seen[stem] += 1
-        number = f"-{seen[stem]}" if seen[stem] > 1 else ""
-        yield output.with_name(f"{output.stem}-{stem}{number}.json")
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise EdgeError(f"{path} could not be written: {reason}.") from error
+    click.echo(f"written {path}", err=True)
+
+
+def _names(artifacts: Sequence[Path], output: Path) -> Iterator[Path]:
+    """A name for each; of models of one name, the later ones have a number that is free."""
+    taken: set[str] = set()
+    for artifact in artifacts:
+        numbered = (f"{artifact.stem}-{number}" for number in itertools.count(2))
+        names = itertools.chain([artifact.stem], numbered)
+        stem = next(name for name in names if name not in taken)
+        taken.add(stem)
+        yield output.with_name(f"{output.stem}-{stem}.json")

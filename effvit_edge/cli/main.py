@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -154,6 +155,9 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, PermissionError):
         return f"No permission: {error.strerror}: {error.filename}.", EnvironmentFault.exit_code
+    if isinstance(error, FileNotFoundError) and _folder_is_gone():
+        text = "The current folder has been deleted. Change to another one, for example: cd ~"
+        return text, EnvironmentFault.exit_code
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         text = f"{error.filename} is a file where a folder is needed. Give another name."
         return text, InputError.exit_code
@@ -162,6 +166,14 @@ def _explain(error: Exception) -> tuple[str, int]:
     summary = str(error).strip().split("\n")[0]
     named = f"{type(error).__name__}: {summary}" if summary else type(error).__name__
     return f"Unexpected {named} (--debug shows the trace).", EdgeError.exit_code
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 if __name__ == "__main__":

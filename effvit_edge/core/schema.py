@@ -42,7 +42,7 @@ def read(kind: type[T], value: object, where: str) -> T:
         if name in value:
             arguments[name] = _convert(hints[name], value[name], place)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise InputError(f"{place} is missing; the recipe must give it.")
+            raise InputError(f"{place} is missing.")
     return kind(**arguments)
 
 

@@ -180,7 +180,7 @@ class CudaBindingsMemory:
         self._recording = True
         try:
             work()
-        except EdgeError:
+        except BaseException:
             # It must end in any case; where what was done is forbidden, CUDA gives no graph.
             status, graph = self._cuda.cudaStreamEndCapture(stream)
             if status == self._cuda.cudaError_t.cudaSuccess:

@@ -124,8 +124,7 @@ class OnnxExecutor:
     def switches(self) -> Switches:
         """See `Telemetry`."""
         if self._place.kind == "cuda":
-            chosen = self._tuning.waiting
-            waiting = "as the driver chooses" if chosen == "auto" else f"{chosen}s"
+            waiting = "as ONNX Runtime does"
             return Switches("no, ONNX Runtime launches each kernel", waiting, "of ordinary memory")
         waiting = "threads spin" if self._tuning.waiting == "spin" else "threads sleep"
         return Switches("none on a CPU", waiting, "none on a CPU")
@@ -136,8 +135,11 @@ class OnnxExecutor:
         return "the host's clock" if self._tuning.timed and self._place.kind != "cpu" else ""
 
     def layers(self) -> Sequence[LayerTime]:
-        """See `Telemetry`; ONNX Runtime ends its profile with it, and gives no second one."""
-        if self._profile is None:
+        """See `Telemetry`; ONNX Runtime ends its profile with it, and gives no second one.
+
+        None on CUDA, where its times are those of launching kernels.
+        """
+        if self._profile is None or self._place.kind != "cpu":
             return ()
         with _told():
             return read_profile(Path(self._session.end_profiling()))

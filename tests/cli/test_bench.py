@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import dataclasses
+import errno
 import itertools
 import json
+import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from effvit_edge.bench import layers
-from effvit_edge.bench.result import read_result
+from effvit_edge.bench.result import Result, read_result
 from effvit_edge.bench.work import LabelWork, rendered_pictures
 from effvit_edge.cli.main import main
 from effvit_edge.core.errors import EdgeError
@@ -64,6 +70,16 @@ def test_streams_in_turn_have_a_label_each(capsys: pytest.CaptureFixture[str]) -
         ([DEMO, "--streams", "2"], 2, "belongs to multi-stream"),
         ([DEMO, "--mlperf", "--duration", "3"], 2, "600 s"),
         ([DEMO, "--picture", "large"], 2, "WIDTHxHEIGHT"),
+        ([DEMO, "--picture", "²x3"], 2, "WIDTHxHEIGHT"),
+        ([DEMO, "--picture", "90000x90000"], 2, "WIDTHxHEIGHT"),
+        ([DEMO, "--threads", "100000"], 2, "--threads"),
+        ([DEMO, "--duration", "nan"], 2, "not a time"),
+        ([DEMO, "--warm-up", "inf"], 2, "not a time"),
+        ([DEMO, "--mlperf", "--scenario", "offline"], 2, "single-stream"),
+        (["--estimate", "orin-nano", DEMO, "-o", "e.json"], 2, "writes no file"),
+        (["compare", "one.json", "two.json", "--estimate", "orin-nano"], 2, "none of the options"),
+        (["compare", "one.json", "two.json", "-o", "one.json"], 2, "must end in .html"),
+        (["compare", "one.json", "two.json", "-o", "none/c.html"], 2, "no folder"),
         ([DEMO, "--video", "none.mp4"], 2, "none.mp4"),
         ([DEMO, "--video", DEMO], 2, "demo.onnx"),
         ([DEMO, "--video", "a.mp4", "--scenario", "offline"], 2, "single-stream"),
@@ -92,8 +108,85 @@ def test_a_bad_model_does_not_lose_the_results_before_it(
 
 
 def test_models_of_one_name_have_a_file_each(tmp_path: Path) -> None:
-    assert main(["bench", DEMO, DEMO, *FEW, "-o", str(tmp_path / "r.json")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r-demo-2.json", "r-demo.json"]
+    other = tmp_path / "demo-2.onnx"
+    other.write_bytes(Path(DEMO).read_bytes())
+    assert main(["bench", DEMO, str(other), DEMO, *FEW, "-o", str(tmp_path / "r.json")]) == 0
+    found = [read_result(path).artifact.name for path in sorted(tmp_path.glob("r-*.json"))]
+    assert found == ["demo-2.onnx", "demo.onnx", "demo.onnx"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "device"])
+def test_what_is_no_file_is_refused_before_measuring(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "r.json"
+    output.mkdir() if kind == "folder" else output.symlink_to("/dev/null")
+    assert main(["bench", DEMO, *FEW, "-o", str(output)]) == 2
+    shown = capsys.readouterr()
+    assert "it is no file" in shown.err and shown.out == ""
+
+
+def test_a_full_disk_is_told_with_the_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: Result, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Result, "write", full)
+    assert main(["bench", DEMO, *FEW, "-o", str(tmp_path / "r.json")]) == 1
+    shown = capsys.readouterr()
+    assert "r.json could not be written: no space left on device" in shown.err
+    assert "labels a second" in shown.out
+
+
+def test_a_reader_that_has_gone_does_not_lose_the_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "effvit_edge", "bench", DEMO, *FEW, "--json"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        subprocess.run(
+            [*command, "-o", str(tmp_path / "r.json")], stdout=gone, cwd=REPOSITORY, check=False
+        )
+    assert read_result(tmp_path / "r.json").count == 12
+
+
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=str
+)
+def test_a_real_run_that_is_stopped_keeps_its_figures(
+    tmp_path: Path, signals: list[signal.Signals]
+) -> None:
+    """Two at once is what a terminal and a container send together."""
+    output = tmp_path / "r.json"
+    options = ["--duration", "600", "--warm-up", "0", "--provider", "cpu", "-o", str(output)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "effvit_edge", "bench", DEMO, *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    try:
+        _wait_until_it_has_worked(process.pid, seconds=6)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.04)
+        shown, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted: these are the figures until then" in shown
+    assert read_result(output).interrupted
+
+
+def _wait_until_it_has_worked(pid: int, seconds: float) -> None:
+    """Of the processor's time, so that a busy machine makes no difference."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK") >= seconds:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it does not work")
 
 
 def test_ctrl_c_keeps_what_there_is_and_marks_it(
@@ -196,6 +289,44 @@ def test_results_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "2.500 times the first" in twice and "noise" not in twice
     assert "within the noise" in same
     assert page.exists()
+    assert main(["bench", "compare", *names, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["exceeds_noise"] for row in told["results"]] == [False, True, False]
+    assert told["results"][1]["times_the_first"] == pytest.approx(2.5)
+    assert main(["bench", "compare", *names, "--markdown"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 3
+
+
+def test_what_was_printed_as_json_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", DEMO, *FEW, "--json"]) == 0
+    (tmp_path / "r.json").write_text(capsys.readouterr().out)
+    assert main(["bench", "compare", str(tmp_path / "r.json"), str(tmp_path / "r.json")]) == 0
+    assert "1.000 times the first, within the noise" in capsys.readouterr().out
+
+
+def test_the_page_of_a_comparison_tells_its_lines_apart(tmp_path: Path) -> None:
+    result(tainted=("gpu was <throttled>",)).write(tmp_path / "one.json")
+    result(notes=("interrupted: these are the figures until then",), interrupted=True).write(
+        tmp_path / "two.json"
+    )
+    names, page = [str(tmp_path / f"{name}.json") for name in ("one", "two")], tmp_path / "c.html"
+    assert main(["bench", "compare", *names, "-o", str(page)]) == 0
+    text = page.read_text("utf-8")
+    assert "one: Tainted: gpu was &lt;throttled&gt;" in text and "two: interrupted" in text
+    assert ">one</td>" in text and ">two</td>" in text
+
+
+def test_decoding_is_a_difference_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = dataclasses.replace(SETTINGS, video="a.mp4", picture_height=None, picture_width=None)
+    result().write(tmp_path / "one.json")
+    result(settings=video).write(tmp_path / "two.json")
+    names = [str(tmp_path / f"{name}.json") for name in ("one", "two")]
+    assert main(["bench", "compare", *names]) == 0
+    assert "1280×720, rendered, frames of a.mp4, decoded" in capsys.readouterr().err
 
 
 def test_results_of_other_scenarios_are_refused(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -70,3 +71,16 @@ def test_long_findings_are_wrapped_and_remedies_are_not(
 def test_the_command_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     assert "Ready" in capsys.readouterr().out
+
+
+def test_in_a_deleted_folder_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["doctor"]) == 3
+    found = capsys.readouterr().out
+    assert "the current folder has been deleted" in found and "→ cd ~" in found
+    assert "Not ready: " in found

@@ -167,6 +167,12 @@ def test_the_demonstration_model_is_measured_inside(image: Image) -> None:
     assert found["count"] == 20 and found["device"]["kind"] != "jetson"
 
 
+def test_what_the_shell_has_too_is_effvit_edges_inside(image: Image) -> None:
+    for name in ("export", "eval"):
+        done = image.call([name, "--help"])
+        assert f"Usage: effvit-edge {name} " in done.stdout, done.stderr
+
+
 def test_the_plugin_is_reported_as_unbuilt(image: Image) -> None:
     done = image.call(["cat", "/opt/plugin/UNBUILT"])
     assert "not built" in done.stdout

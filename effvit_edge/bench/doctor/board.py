@@ -92,10 +92,11 @@ def check_memory(facts: Facts) -> Row:
     return fine("memory", found)
 
 
-def check_disk(facts: Facts) -> Row | None:
+def check_disk(facts: Facts) -> Row:
     """Room for engines and recordings."""
     if facts.free_bytes is None:
-        return None
+        found = "the current folder has been deleted or cannot be read"
+        return missing("disk", found, "cd ~, or to another folder that is there")
     free = facts.free_bytes / 2**30
     found = f"{free:.1f} GiB free here"
     if free < _LEAST_FREE_GIB:

@@ -61,7 +61,7 @@ class Facts:
     """What there is of the attention plugin."""
     plugin_built: bool = False
     free_bytes: int | None = None
-    """On the disk of the current folder."""
+    """On the disk of the current folder; None where that cannot be told."""
 
     def module(self, name: str) -> Module:
         """What its probe told; of one that was not tried, nothing."""
@@ -87,7 +87,7 @@ def gather(root: DeviceRoot | None = None) -> Facts:
         modules=tried,
         plugin=plugin.reason,
         plugin_built=plugin.available,
-        free_bytes=shutil.disk_usage(Path.cwd()).free,
+        free_bytes=_free_bytes(),
     )
 
 
@@ -105,6 +105,13 @@ def _try_import(name: str) -> Module:
         return Module(error=None if absent else last)
     version, _, output = done.stdout.partition("\n")
     return Module(version=version.strip(), output=output)
+
+
+def _free_bytes() -> int | None:
+    try:
+        return shutil.disk_usage(Path.cwd()).free
+    except OSError:  # a shell may stand in a folder that was deleted
+        return None
 
 
 def _packages() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Units are in the names: ``power_w.VDD_IN``, ``temperature_c.gpu-thermal``, ``clock_mhz.gpu``,
 ``throttled.cpu`` (a counter: any rise during a run taints it), ``energy_j.package-0`` (a counter),
-``memory_mb.rss``.
+``memory_mb.rss``. A MB of memory is 2**20 bytes, as in ``tegrastats``, ``free -m`` and
+``nvidia-smi``.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ INTERVAL_SECONDS = 1.0
 START_SECONDS, STALE_SECONDS = 10.0, 5.0
 _LOAD = "load_percent"
 _MILLI, _KHZ_TO_MHZ = 1e-3, 1e-3
-_KB_TO_MB = 1 / 1024  # as tegrastats counts what has the same name
+_KIB_TO_MB = 1 / 1024  # its kB are of 1024 bytes
 _USB_SUPPLY = "ucsi-source-psy-"
 
 _Pairs = Iterator[tuple[str, float | None]]
@@ -121,10 +121,10 @@ class Jtop:
     def _memory(self) -> _Pairs:
         memory = self._jetson.memory
         ram, emc = memory.get("RAM", {}), memory.get("EMC", {})
-        yield f"{MEMORY}.system", _number(ram, "used", _KB_TO_MB)
-        yield f"{MEMORY}.swap", _number(memory.get("SWAP", {}), "used", _KB_TO_MB)
+        yield f"{MEMORY}.system", _number(ram, "used", _KIB_TO_MB)
+        yield f"{MEMORY}.swap", _number(memory.get("SWAP", {}), "used", _KIB_TO_MB)
         if ram.get("shared"):  # 0 where the kernel does not tell
-            yield f"{MEMORY}.gpu", _number(ram, "shared", _KB_TO_MB)
+            yield f"{MEMORY}.gpu", _number(ram, "shared", _KIB_TO_MB)
         if emc.get("cur", 0) > 1:  # 1 where the clock cannot be read; the load is of it
             yield f"{CLOCK}.emc", _number(emc, "cur", _KHZ_TO_MHZ)
             yield f"{_LOAD}.emc", _number(emc, "val")

@@ -9,6 +9,7 @@ from effvit_edge.core.device import DeviceRoot
 
 _FIELDS = {"VmRSS": "rss", "VmHWM": "peak", "VmSwap": "swapped"}
 _LINE = re.compile(r"^(VmRSS|VmHWM|VmSwap):\s+(\d+) kB", re.MULTILINE)
+_KIB_TO_MB = 1 / 1024  # the kernel's kB are of 1024 bytes
 
 
 class ProcessMemory:
@@ -25,7 +26,8 @@ class ProcessMemory:
     def read(self) -> Reading:
         """See ``Probe.read``."""
         text = self._root.read("proc/self/status") or ""
-        return {f"{MEMORY}.{_FIELDS[name]}": int(kb) / 1000 for name, kb in _LINE.findall(text)}
+        found = _LINE.findall(text)
+        return {f"{MEMORY}.{_FIELDS[name]}": int(kib) * _KIB_TO_MB for name, kib in found}
 
     def close(self) -> None:
         """See ``Probe.close``."""

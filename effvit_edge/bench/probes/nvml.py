@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -17,34 +18,55 @@ from effvit_edge.bench.probes.base import (
     THROTTLED,
     Reading,
 )
+from effvit_edge.bench.probes.visible import first_visible, text
+from effvit_edge.core.optional import install_line
 
-_MILLI = 1e-3
-_SLOWED = ("SwPowerCap", "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrake")
-"""Reasons for lower clocks that taint a run; idling and application clocks do not."""
+_MILLI, _MEBI = 1e-3, 2**20
+_SLOWED = (
+    "SwPowerCap",
+    "HwSlowdown",
+    "SwThermalSlowdown",
+    "HwThermalSlowdown",
+    "HwPowerBrakeSlowdown",
+)
+"""Reasons for lower clocks that taint a run; idling and application clocks do not. By the end of
+the names of ``nvmlClocksThrottleReason…``, which versions 11.450 to 13.615 have."""
 
 
 class Nvml:
-    """Power, energy, clocks, temperature, memory and throttling of one GPU.
+    """Power, energy, clocks, temperature, memory and throttling of the GPU that models run on.
+
+    That is the first which CUDA shows this process.
 
     Args:
-        index: of the GPU.
         library: stands in for ``pynvml``.
+        environment: variables by name; this process's by default.
 
     Raises:
-        OSError: there is no NVML, no driver, or no such GPU; it says which.
+        OSError: there is no NVML, no driver, or it is not known which GPU; it says why.
     """
 
-    def __init__(self, index: int = 0, library: ModuleType | None = None) -> None:
+    def __init__(
+        self, library: ModuleType | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         try:
             self._nvml: Any = library or importlib.import_module("pynvml")
         except ImportError as error:
-            raise OSError("nvidia-ml-py is not installed") from error
+            raise OSError(
+                f"nvidia-ml-py is not installed; in the checkout: {install_line('nvml')}"
+            ) from error
         try:
             self._nvml.nvmlInit()
-            self._gpu = self._nvml.nvmlDeviceGetHandleByIndex(index)
-            self.name = f"NVML, {_text(self._nvml.nvmlDeviceGetName(self._gpu))}"
+            self._gpu = first_visible(
+                self._nvml, os.environ if environment is None else environment
+            )
+            self.name = f"NVML, {text(self._nvml.nvmlDeviceGetName(self._gpu))}"
         except self._nvml.NVMLError as error:
+            self.close()
             raise OSError(f"NVML does not work: {error}") from error
+        except OSError:
+            self.close()
+            raise
         self._throttled = 0
 
     def read(self) -> Reading:
@@ -58,12 +80,13 @@ class Nvml:
             f"{TEMPERATURE}.gpu": lambda: nvml.nvmlDeviceGetTemperature(
                 gpu, nvml.NVML_TEMPERATURE_GPU
             ),
-            f"{MEMORY}.gpu": lambda: nvml.nvmlDeviceGetMemoryInfo(gpu).used / 1e6,
+            f"{MEMORY}.gpu": lambda: nvml.nvmlDeviceGetMemoryInfo(gpu).used / _MEBI,
             f"{THROTTLED}.gpu": self._count_throttled,
         }
         values = {}
         for name, call in calls.items():
-            with contextlib.suppress(nvml.NVMLError):  # not every GPU tells everything
+            # Neither every GPU nor every version tells everything.
+            with contextlib.suppress(AttributeError, nvml.NVMLError):
                 values[name] = float(call())
         return values
 
@@ -77,10 +100,6 @@ class Nvml:
     def _count_throttled(self) -> float:
         """How many readings so far found it slowed down."""
         reasons = self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._gpu)
-        masks = [getattr(self._nvml, f"nvmlClocksThrottleReason{name}", 0) for name in _SLOWED]
+        masks = [getattr(self._nvml, f"nvmlClocksThrottleReason{name}") for name in _SLOWED]
         self._throttled += any(reasons & mask for mask in masks)
         return self._throttled
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name

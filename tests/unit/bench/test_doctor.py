@@ -111,6 +111,11 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     assert [row.status for row in found] == ["missing", "warning", "fine"]
 
 
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    row = rows(facts(tmp_path, JETPACK_62, free_bytes=None))["disk"]
+    assert row.status == "missing" and "deleted" in row.found and "cd" in str(row.remedy)
+
+
 @pytest.mark.parametrize(
     ("system_packages", "remedy"), [(False, "--system-site-packages"), (True, "--reinstall")]
 )

@@ -78,6 +78,28 @@ def test_an_interrupted_run_keeps_what_there_is() -> None:
     assert len(found.total) == len(found.times["a"]) == 3
 
 
+def test_a_run_that_is_asked_to_stop_ends_after_a_whole_piece() -> None:
+    machine = Machine(repeat(10.0))
+    found = measure(
+        machine.work, ("a", "b"), Limits(count=9), WARM, machine.clock,
+        stop=lambda: machine.clock.now() > 0.025,
+    )  # fmt: skip
+    assert found.interrupted and len(found.total) == 3
+
+
+def test_slow_work_may_be_steady_too() -> None:
+    machine = Machine(repeat(2000.0))
+    told = warm_up(machine.work, machine.clock)
+    assert (told.steady, told.count) == (True, 15)
+    rising = Machine(2000 * 1.05**i for i in range(99))
+    assert not warm_up(rising.work, rising.clock).steady
+
+
+def test_warm_up_lasts_longer_when_asked() -> None:
+    machine = Machine(repeat(2000.0))
+    assert warm_up(machine.work, machine.clock, least_seconds=45).seconds >= 45
+
+
 def test_a_clock_that_jumps_spoils_one_query_and_not_the_median() -> None:
     hour = 3_600_000.0
     found = Machine(iter([10.0] * 50 + [hour] + [10.0] * 50)).measure(Limits(count=101))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from effvit_edge.bench.probes import Reading, Sampler, Samples, find_probes
+from effvit_edge.bench.probes.memory import ProcessMemory
 from effvit_edge.bench.probes.nvml import Nvml
 from effvit_edge.bench.probes.tegrastats import Tegrastats, parse_line
 from effvit_edge.core.clock import FakeClock
@@ -66,8 +67,8 @@ def test_an_orins_sensors_are_read_in_plain_units(tmp_path: Path) -> None:
             "clock_mhz.cpu0": 1728,
             "throttled.oc1": 0,
             "throttled.oc3": 37,
-            "memory_mb.peak": 204.8,
-            "memory_mb.rss": 102.4,
+            "memory_mb.peak": 200,
+            "memory_mb.rss": 100,
             "memory_mb.swapped": 0,
         }
     )
@@ -129,24 +130,46 @@ class NvmlError(Exception):
     pass
 
 
+# What versions 11.450.51, 11.525.150, 12.535.161 and 13.615.71 of nvidia-ml-py call the reasons.
+REASONS = {
+    "nvmlClocksThrottleReasonGpuIdle": 0x1,
+    "nvmlClocksThrottleReasonApplicationsClocksSetting": 0x2,
+    "nvmlClocksThrottleReasonSwPowerCap": 0x4,
+    "nvmlClocksThrottleReasonHwSlowdown": 0x8,
+    "nvmlClocksThrottleReasonSyncBoost": 0x10,
+    "nvmlClocksThrottleReasonSwThermalSlowdown": 0x20,
+    "nvmlClocksThrottleReasonHwThermalSlowdown": 0x40,
+    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": 0x80,
+    "nvmlClocksThrottleReasonDisplayClockSetting": 0x100,
+}
+UUIDS = ["GPU-8932f937-d72c", "GPU-89aa0000-1111", "GPU-c0ffee00-2222"]
+
+
+def refuse(*given: object) -> Any:
+    raise NvmlError("Not Supported")
+
+
 def nvml(**changes: Any) -> ModuleType:
-    """As much of pynvml as is used, with an A10G's values."""
+    """As much of pynvml as is used, with three A10Gs; a handle is a GPU's index."""
     calls = {
+        **REASONS,
         "NVMLError": NvmlError,
         "NVML_CLOCK_SM": 1,
         "NVML_CLOCK_MEM": 2,
         "NVML_TEMPERATURE_GPU": 0,
-        "nvmlClocksThrottleReasonSwPowerCap": 4,
-        "nvmlClocksThrottleReasonGpuIdle": 1,
         "nvmlInit": lambda: None,
         "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: len(UUIDS),
         "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetUUID": lambda gpu: UUIDS[gpu],
+        "nvmlDeviceGetPciInfo": lambda gpu: SimpleNamespace(domain=0, bus=gpu, device=0),
+        "nvmlDeviceGetMigMode": refuse,
         "nvmlDeviceGetName": lambda gpu: b"NVIDIA A10G",
-        "nvmlDeviceGetPowerUsage": lambda gpu: 61250,
+        "nvmlDeviceGetPowerUsage": lambda gpu: 61250 + 1000 * gpu,
         "nvmlDeviceGetTotalEnergyConsumption": lambda gpu: 5000,
         "nvmlDeviceGetClockInfo": lambda gpu, kind: {1: 1710, 2: 6251}[kind],
         "nvmlDeviceGetTemperature": lambda gpu, kind: 44,
-        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(used=512_000_000),
+        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(used=500 * 2**20),
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda gpu: 1,
     }
     module = ModuleType("pynvml")
@@ -154,8 +177,15 @@ def nvml(**changes: Any) -> ModuleType:
     return module
 
 
+def watts(visible: str | None, order: str | None = None, **changes: Any) -> float:
+    """The power of the GPU that is read; each has its own."""
+    given = {"CUDA_VISIBLE_DEVICES": visible, "CUDA_DEVICE_ORDER": order}
+    environment = {name: value for name, value in given.items() if value is not None}
+    return Nvml(nvml(**changes), environment).read()["power_w.gpu"]
+
+
 def test_nvml_tells_power_clocks_and_memory() -> None:
-    probe = Nvml(library=nvml())
+    probe = Nvml(nvml(), {})
     assert probe.name == "NVML, NVIDIA A10G"
     assert probe.read() == pytest.approx(
         {
@@ -164,7 +194,7 @@ def test_nvml_tells_power_clocks_and_memory() -> None:
             "clock_mhz.gpu": 1710,
             "clock_mhz.memory": 6251,
             "temperature_c.gpu": 44,
-            "memory_mb.gpu": 512,
+            "memory_mb.gpu": 500,
             "throttled.gpu": 0,  # an idle GPU has low clocks, and no fault
         }
     )
@@ -172,26 +202,137 @@ def test_nvml_tells_power_clocks_and_memory() -> None:
     probe.close()
 
 
+@pytest.mark.parametrize(
+    ("visible", "index"),
+    [
+        (None, 0),
+        ("2", 2),
+        ("2,0", 2),
+        (" 1 , 0", 1),
+        ("1,-1", 1),
+        ("GPU-c0ffee00-2222", 2),
+        ("GPU-89a,GPU-893", 1),
+    ],
+)
+def test_the_gpu_that_cuda_shows_first_is_read(visible: str | None, index: int) -> None:
+    assert watts(visible) == pytest.approx(61.25 + index)
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "3", "all", ",1", "GPU-89", "GPU-dead"])
+def test_where_cuda_shows_no_gpu_none_is_read(visible: str) -> None:
+    with pytest.raises(OSError, match=f"CUDA_VISIBLE_DEVICES={visible} shows CUDA no GPU"):
+        watts(visible)
+
+
+def test_the_environment_is_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert Nvml(nvml()).read()["power_w.gpu"] == pytest.approx(62.25)
+
+
+@pytest.mark.parametrize("visible", [None, "0", "2,1"])
+def test_by_number_gpus_of_different_models_need_an_order(visible: str | None) -> None:
+    models: dict[str, Any] = {"nvmlDeviceGetName": lambda gpu: f"NVIDIA Model {gpu}"}
+    for order in (None, "FASTEST_FIRST"):
+        with pytest.raises(OSError, match="not known which is used: set CUDA_DEVICE_ORDER=PCI"):
+            watts(visible, order, **models)
+    number = int((visible or "0")[0])
+    assert watts(visible, "PCI_BUS_ID", **models) == pytest.approx(61.25 + number)
+    assert watts("GPU-c0ff", **models) == pytest.approx(63.25)
+
+
+def test_numbers_are_by_place_on_the_bus_and_not_by_nvmls_order() -> None:
+    places = {0: (1, 0), 1: (0, 9), 2: (0, 3)}
+
+    def place(gpu: int) -> SimpleNamespace:
+        domain, bus = places[gpu]
+        return SimpleNamespace(domain=domain, bus=bus, device=0)
+
+    found = [watts(str(number), nvmlDeviceGetPciInfo=place) for number in range(3)]
+    assert found == pytest.approx([63.25, 62.25, 61.25])
+
+
+def test_a_slice_has_no_power_of_its_own() -> None:
+    def slices(gpu: int) -> list[int]:
+        return [int(gpu == 1), 0]
+
+    for one in ("MIG-1f2e", "MIG-GPU-8932f937-d72c/1/0"):
+        with pytest.raises(OSError, match="MIG"):
+            watts(one)
+    for visible in (None, "0", "GPU-89a"):
+        with pytest.raises(OSError, match="MIG"):
+            watts(visible, nvmlDeviceGetMigMode=slices)
+    assert watts("GPU-c0ff", nvmlDeviceGetMigMode=slices) == pytest.approx(63.25)
+
+
+def test_a_driver_without_gpus_says_so() -> None:
+    with pytest.raises(OSError, match="no GPU"):
+        watts(None, nvmlDeviceGetCount=lambda: 0)
+
+
 def test_nvml_counts_readings_that_were_throttled() -> None:
     reasons = iter([1, 4, 5])
-    probe = Nvml(library=nvml(nvmlDeviceGetCurrentClocksThrottleReasons=lambda gpu: next(reasons)))
+    probe = Nvml(nvml(nvmlDeviceGetCurrentClocksThrottleReasons=lambda gpu: next(reasons)), {})
     assert [probe.read()["throttled.gpu"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_what_a_gpu_does_not_tell_is_left_out() -> None:
-    def refuse(gpu: int) -> float:
-        raise NvmlError("Not Supported")
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_slowdown_counts_and_nothing_else(reason: str) -> None:
+    module = nvml(nvmlDeviceGetCurrentClocksThrottleReasons=lambda gpu: REASONS[reason])
+    slowed = reason.endswith(("SwPowerCap", "Slowdown"))
+    assert Nvml(module, {}).read()["throttled.gpu"] == slowed
 
-    values = Nvml(library=nvml(nvmlDeviceGetTotalEnergyConsumption=refuse)).read()
-    assert "energy_j.gpu" not in values and "power_w.gpu" in values
+
+def test_the_installed_library_has_these_names() -> None:
+    library = pytest.importorskip("pynvml")
+    assert {name: getattr(library, name, None) for name in REASONS} == REASONS
+    called = [name for name in vars(nvml()) if name.startswith(("nvmlDevice", "NVML_"))]
+    assert [name for name in called if not hasattr(library, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "name"),
+    [
+        ("nvmlDeviceGetTotalEnergyConsumption", "energy_j.gpu"),
+        ("nvmlDeviceGetCurrentClocksThrottleReasons", "throttled.gpu"),
+    ],
+)
+def test_what_a_gpu_or_a_version_does_not_tell_is_left_out(missing: str, name: str) -> None:
+    older = nvml()
+    delattr(older, missing)
+    for library in (nvml(**{missing: refuse}), older):
+        values = Nvml(library, {}).read()
+        assert name not in values and "power_w.gpu" in values
+
+
+def test_a_reason_that_a_version_lacks_is_not_called_absent() -> None:
+    older = nvml()
+    delattr(older, "nvmlClocksThrottleReasonHwPowerBrakeSlowdown")
+    assert "throttled.gpu" not in Nvml(older, {}).read()
+
+
+@pytest.mark.parametrize("changes", [{"nvmlDeviceGetCount": refuse}, {}])
+def test_nvml_that_is_not_used_is_given_back(changes: dict[str, Any]) -> None:
+    ended: list[int] = []
+    with pytest.raises(OSError, match=r"does not work|no GPU"):
+        Nvml(nvml(nvmlShutdown=lambda: ended.append(1), **changes), {"CUDA_VISIBLE_DEVICES": ""})
+    assert ended == [1]
 
 
 def test_nvml_without_a_driver_says_so() -> None:
-    def refuse() -> None:
+    def no_driver() -> None:
         raise NvmlError("Driver Not Loaded")
 
     with pytest.raises(OSError, match="Driver Not Loaded"):
-        Nvml(library=nvml(nvmlInit=refuse))
+        Nvml(nvml(nvmlInit=no_driver), {})
+
+
+def test_a_mb_of_memory_is_the_same_for_every_probe(tmp_path: Path) -> None:
+    kib = 204_800
+    root = tree(tmp_path, {"proc/self/status": f"VmRSS:\t{kib} kB\n"})
+    gpu = nvml(nvmlDeviceGetMemoryInfo=lambda gpu: SimpleNamespace(used=kib * 1024))
+    assert ProcessMemory(root).read() == {"memory_mb.rss": 200}
+    assert Nvml(gpu, {}).read()["memory_mb.gpu"] == 200
+    assert parse_line("RAM 200/7620MB")["memory_mb.system"] == 200  # tegrastats: kB over 1024
 
 
 class Counter:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from effvit_edge.bench.compare import differences, ratios
-from effvit_edge.bench.html import write_comparison, write_report
+from effvit_edge.bench.comparison_page import write_comparison
+from effvit_edge.bench.html import write_report
 from effvit_edge.bench.layers import by_kind
 from effvit_edge.bench.markdown import COLUMNS, header, lines, row
 from effvit_edge.bench.result import Sensor, read_result, to_json
@@ -142,6 +143,7 @@ def test_no_part_of_the_energy_is_counted_twice() -> None:
 
 def test_memory_power_and_clocks_stand_beside_the_figures() -> None:
     sensors = (
+        Sensor("memory_mb.rss", 190.0, 180.0, 205.0, ()),
         Sensor("memory_mb.peak", 250.0, 240.0, 261.0, ()),
         Sensor("power_w.VDD_IN", 5.0, 4.0, 6.0, ()),
         Sensor("temperature_c.cpu-thermal", 50.0, 49.0, 52.0, ()),
@@ -149,7 +151,7 @@ def test_memory_power_and_clocks_stand_beside_the_figures() -> None:
         Sensor("clock_mhz.gpu", 600.0, 305.0, 625.0, ()),
     )
     shown = "\n".join(lines(result(sensors=sensors)))
-    assert "memory of the process  261 MB at its peak" in shown
+    assert "memory of the process  205 MB, 261 at its peak with loading" in shown
     assert "power                  4 to 6 W (the highest: VDD_IN)" in shown
     assert "49 to 58 °C (the highest: gpu-thermal)" in shown
     assert "305 to 625 MHz (the highest: gpu)" in shown

@@ -230,6 +230,22 @@ def test_captured_marks_are_noted_by_each_launch() -> None:
     memory.record(begin, stream)  # outside of a capture again, where the flag is refused
 
 
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), TypeError("of the bindings"), EdgeError("no")]
+)
+def test_a_capture_ends_whatever_breaks_it_off(error: BaseException) -> None:
+    runtime = CudaRuntime()
+    memory = CudaBindingsMemory(runtime)
+    stream = memory.create_stream()
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(NoGraph if isinstance(error, EdgeError) else type(error)):
+        memory.capture(stream, fail)
+    assert runtime.recording is None and runtime.graphs == {}
+
+
 @pytest.mark.parametrize(("waiting", "flags"), [("spin", 1), ("block", 4)])
 def test_the_driver_is_told_how_to_wait(waiting: Waiting, flags: int) -> None:
     runtime = CudaRuntime(devices=2)
