@@ -147,6 +147,7 @@ def command(
             raise click.UsageError("compare takes results, and none of the options of measuring.")
         return compare([Path(name) for name in artifacts[1:]], output, as_json, markdown)
     with ExitStack() as opened:
+        stopping = opened.enter_context(Stopping())
         paths = [_file_of(name, mode, input_size, opened) for name in artifacts]
         if estimate:
             if output:
@@ -162,15 +163,15 @@ def command(
         tuning = Tuning(cuda_graph, wait, zero_copy, timed=True)
         how = _How(provider, threads, tuning, profile, _parse_size(picture), warm_up, video)
         results: list[Result] = []
-        stopping = opened.enter_context(Stopping())
         try:
             _measure_all(paths, setup, how, results, stopping, show=not (as_json or markdown))
         finally:  # what is measured stays, whatever became of the next one
             stopping.hold()
-            if results:
+            try:
                 write(results, targets)
+            finally:
                 tell(results, as_json, markdown)
-    return INTERRUPTED if stopping.asked() or results[-1].interrupted else 0
+        return INTERRUPTED if stopping.asked() or results[-1].interrupted else 0
 
 
 @dataclass(frozen=True)

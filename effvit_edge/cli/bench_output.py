@@ -56,7 +56,9 @@ def show_result(result: Result) -> None:
 
 
 def tell(results: Sequence[Result], as_json: bool, markdown: bool) -> None:
-    """All results in one form, where one was asked for."""
+    """All results in one form, where one was asked for and there are any."""
+    if not results:
+        return
     from effvit_edge.bench.markdown import header, row
     from effvit_edge.bench.result import to_json
 
@@ -72,7 +74,7 @@ def write(results: Sequence[Result], targets: Sequence[Path]) -> None:
     """Write each result to its file, or all of them to one page.
 
     Args:
-        results: at least one; fewer than files where measuring ended early.
+        results: fewer than files where measuring ended early.
         targets: of :func:`check_output`; nothing is written where there are none.
 
     Raises:

@@ -133,10 +133,11 @@ def test_a_full_disk_is_told_with_the_files_name(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Result, "write", full)
-    assert main(["bench", DEMO, *FEW, "-o", str(tmp_path / "r.json")]) == 1
-    shown = capsys.readouterr()
-    assert "r.json could not be written: no space left on device" in shown.err
-    assert "labels a second" in shown.out
+    for form, words in ([], "labels a second"), (["--json"], '"count": 12'):
+        assert main(["bench", DEMO, *FEW, *form, "-o", str(tmp_path / "r.json")]) == 1
+        shown = capsys.readouterr()
+        assert "r.json could not be written: no space left on device" in shown.err
+        assert words in shown.out
 
 
 def test_a_reader_that_has_gone_does_not_lose_the_file(tmp_path: Path) -> None:
