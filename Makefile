@@ -75,6 +75,6 @@ $(VENV)/installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "==> Installing what developing needs, with torch and TensorRT-RTX (1 GB and more)"
 	@echo "    Where the index's torch comes with CUDA it is several GB; this avoids it:"
 	@echo "    make PIP_FLAGS='--extra-index-url URL' …  (URL: PyTorch's index of CPU builds)"
-	$(INSTALL) --editable '.[dev,train,export,video,ort,mqtt]'
+	$(INSTALL) --editable '.[dev,train,export,video,ort,mqtt,tensorrt]'
 	$(CHECK_OPENCV)
 	@touch $@ $(VENV)/installed-run

@@ -12,6 +12,7 @@ from effvit_edge.core.video import VIDEO_SUFFIXES
 from effvit_edge.sources.pictures import PICTURE_SUFFIXES, is_picture, name_order
 from effvit_edge.sources.uri import SourceUri, parse_uri
 
+_CARD = "card.json"  # of a checkpoint
 OUTPUT_MARK = ".labelled"
 """Names that this package gives to its own videos; a folder that is read again skips them."""
 
@@ -81,6 +82,11 @@ def _in_folder(folder: Path, query: str) -> list[SourceRef]:
             SourceRef(f"{path}{query}", path.relative_to(folder).as_posix(), path)
             for path in videos
         ]
+    if any(path.name == _CARD for path in found):  # whose pictures are curves and tables
+        raise InputError(
+            f"{folder} holds a trained network, not footage. Export it with: effvit-edge export "
+            f"{folder} -o mine.onnx; then label footage with --model mine.onnx."
+        )
     folders = sorted({path.parent for path in found if is_picture(path)})
     if not folders:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -37,7 +37,7 @@ from effvit_edge.train.perframe import PerFrame
 from effvit_edge.train.precision import Precision
 from effvit_edge.train.recipe import Recipe
 from effvit_edge.train.record import Recorder
-from effvit_edge.train.resume import FinishedRun, SavedRun, open_run
+from effvit_edge.train.resume import RECIPE, FinishedRun, SavedRun, open_run
 from effvit_edge.train.schedule import make_schedule
 from effvit_edge.train.state import Counters, Parts
 from effvit_edge.train.step import Outcome, Stepper
@@ -108,7 +108,13 @@ class Trainer:
             torch.set_num_threads(recipe.speed.threads)
         precision = Precision(recipe.speed.precision, self.device)
         check_model(recipe)
-        self._begin(saved)
+        with self._marked(saved):
+            self._build(precision, saved)
+        return saved
+
+    def _build(self, precision: Precision, saved: SavedRun | None) -> None:
+        """Data, network and what else of a run there is, as the recipe and what was saved say."""
+        recipe = self.recipe
         self.clips, self.sequences = build_data(recipe, self.group.rank, self.group.world)
         groups = self.clips.groups
         self.schedule = make_schedule(recipe, self.clips.epoch_clips)
@@ -133,7 +139,6 @@ class Trainer:
             self.warnings = saved.differences(recipe, self.group.world, total)
             self.counters = self.parts.restore(saved.state, saved.weights)
         self.objective = Objective(groups, recipe.optim, per_frame=self.card.mode == "stream")
-        return saved
 
     @property
     def step(self) -> int:
@@ -174,13 +179,28 @@ class Trainer:
         figures, failures = report.summary(), tuple(self.left_out.failures)
         return FinishedRun(self.folder, self.step, self.counters.skipped, figures, failures)
 
-    def _begin(self, saved: SavedRun | None) -> None:
-        """Mark the folder as this run's, before the first checkpoint is."""
+    @contextmanager
+    def _marked(self, saved: SavedRun | None) -> Iterator[None]:
+        """Mark the folder as this run's, before the first checkpoint is; not where it is refused.
+
+        One that is killed keeps its mark, so that ``--resume`` begins it again.
+        """
+        mark = self.folder / RECIPE
         if saved is not None or not self.group.leads:
+            yield
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.folder / "recipe.yaml") as path:
+        made, again = not self.folder.exists(), mark.exists()
+        with atomic_path(mark) as path:
             path.write_text(yaml.safe_dump(self.recipe.to_dict(), sort_keys=False), "utf-8")
+        try:
+            yield
+        except EdgeError:
+            if not again:
+                mark.unlink(missing_ok=True)
+            if made:
+                with suppress(OSError):  # someone else has put something there
+                    self.folder.rmdir()
+            raise
 
     def _prepare(self, model: nn.EfficientViT, precision: Precision) -> nn.EfficientViT:
         """The network as it trains: its device and format, what is frozen, how it normalises."""

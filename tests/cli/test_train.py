@@ -93,6 +93,18 @@ def test_a_wrong_recipe_is_one_sentence(
     assert train(clips, tmp_path / "run", change) == (3 if "device" in change else 2)
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_run_takes_nothing_but_its_own_mark_away(clips: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "notes.txt").write_text("mine")
+    assert train(clips, run, "data.root=/nowhere") == 2
+    assert [path.name for path in run.iterdir()] == ["notes.txt"]
+    (run / "recipe.yaml").write_text("of a run that was killed before its first checkpoint")
+    assert train(clips, run, "data.root=/nowhere") == 2
+    assert (run / "recipe.yaml").is_file()
 
 
 @pytest.mark.parametrize(

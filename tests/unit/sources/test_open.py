@@ -21,6 +21,15 @@ def test_a_folder_is_its_videos_sorted_with_those_inside_its_folders(tmp_path: P
     assert [Path(ref.uri) for ref in refs] == [tmp_path / ref.name for ref in refs]
 
 
+def test_the_folder_of_a_training_run_is_no_footage(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "last").mkdir(parents=True)
+    (run / "last" / "card.json").write_text("{}")
+    (run / "curves.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"holds a trained network.*export .*run -o"):
+        list_sources(str(run))
+
+
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match=r"folder without videos.*\.mp4"):
