@@ -57,7 +57,7 @@ class _Seconds(click.FloatRange):
     type=click.Choice(["single-stream", "multi-stream", "offline"]),
     default="single-stream",
     show_default=True,
-    help="One picture after another; one of each stream in turn; the model alone.",
+    help="One picture after another; one of each stream in turn; nothing is resized.",
 )
 @click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Of multi-stream.")
 @click.option("--mlperf", is_flag=True, help="Single-stream for 600 s, with MLPerf's estimate.")
@@ -105,7 +105,7 @@ class _Seconds(click.FloatRange):
     "--estimate", type=click.Choice(sorted(DEVICES)), metavar="DEVICE",
     help=f"Measure nothing: estimate an ONNX file's time on {', '.join(sorted(DEVICES))}.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print results, or a comparison, as JSON.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",

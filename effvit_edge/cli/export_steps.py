@@ -14,8 +14,10 @@ from effvit_edge.cli.export_plan import Graph, Network, Plan
 from effvit_edge.cli.export_reduce import reduce
 from effvit_edge.cli.export_text import Account, graph_account, network_account
 from effvit_edge.core.card import ModelCard
+from effvit_edge.core.files import brought_back
 from effvit_edge.core.onnx_header import read_onnx_header
 from effvit_edge.runtime.graph import CARD_KEY
+from effvit_edge.runtime.verify import verify_path
 
 if TYPE_CHECKING:
     from effvit_edge.export.attention_body import Attention
@@ -43,11 +45,18 @@ def carry_out(plan: Plan, tell: Tell) -> Written:
         tell: takes the account of each step as it ends.
 
     Raises:
-        GateFailure: a step's answers differ too much; what earlier steps wrote stays.
+        GateFailure: a step's answers differ too much; what earlier steps wrote stays, where it
+            replaced nothing.
         EdgeError: a step failed.
     """
-    written = _write_graph(plan, tell) if plan.writes_graph else Written(plan.graph, runs=True)
-    return written if plan.machine is None or not plan.request.wants_engine else _build(plan, tell)
+    if not plan.request.wants_engine or plan.machine is None:
+        return _write_graph(plan, tell) if plan.writes_graph else Written(plan.graph, runs=True)
+    if not plan.writes_graph:
+        return _build(plan, tell)
+    # An engine that is there already keeps its ONNX file where there will be no other engine.
+    with brought_back(plan.graph, verify_path(plan.graph)):
+        _write_graph(plan, tell)
+        return _build(plan, tell)
 
 
 def _write_graph(plan: Plan, tell: Tell) -> Written:

@@ -10,12 +10,14 @@ import contextlib
 import difflib
 import importlib
 import os
+import signal
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -104,6 +106,7 @@ def program() -> int:
     A source that does not answer is left alone in its thread. Python takes such a thread down as it
     ends; in the middle of a library's code that is an abort.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     code = main()
     if any(thread.name.startswith(_LABELLING) for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
@@ -111,6 +114,11 @@ def program() -> int:
                 stream.flush()
         os._exit(code)
     return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a command as Ctrl-C does: what is half-written is removed."""
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

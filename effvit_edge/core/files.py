@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -31,11 +32,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         InputError: ``path`` is a folder or a device, which must not be replaced.
     """
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a regular file"
-        raise InputError(f"Cannot write {path}: it is {kind}. Give the name of a file.")
+    _refuse_other_than_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:_MARK]}{path.suffix}")
+    temporary = _hidden(path)
     try:
         yield temporary
         _flush_to_disk(temporary)
@@ -48,18 +47,112 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_pair(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
     """Two files that belong together, both or neither; see `atomic_path`.
 
-    The first gets its name first; whoever needs both sees after a crash that one is missing.
-    Hidden files of the same names that a killed process left a day ago or more are removed.
+    The first gets its name first; whoever needs both sees after a crash that one is missing. Where
+    the second cannot get its name, the first has its older content again. Hidden files of the same
+    names that a killed process left a day ago or more are removed.
+
+    Raises:
+        EdgeError: the disk is full, or refuses in another way.
+        EnvironmentFault: the folder cannot be written.
+        InputError: one of them is a folder or a device.
+    """
+    for name in (path, beside):
+        _refuse_other_than_file(name)
+    with writing(path):
+        for name in (path, beside):
+            name.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(name)
+        first, second, older = _hidden(path), _hidden(beside), _hidden(path)
+        try:
+            yield first, second
+            _flush_to_disk(first)
+            _flush_to_disk(second)
+            _keep(path, older)
+            try:
+                first.replace(path)
+                second.replace(beside)
+            except BaseException:
+                if second.exists() and older.exists():
+                    older.replace(path)
+                raise
+        finally:
+            for name in (first, second, older):
+                name.unlink(missing_ok=True)
+
+
+@contextmanager
+def brought_back(*paths: Path) -> Iterator[None]:
+    """Where the block fails or is interrupted, files that are there now are there again.
+
+    Raises:
+        EdgeError: they cannot be kept meanwhile; nothing was done.
+    """
+    older = {path: _hidden(path) for path in paths if path.is_file()}
+    try:
+        for path, name in older.items():
+            with writing(path):
+                _keep(path, name)
+        try:
+            yield
+        except BaseException:
+            for path, name in older.items():
+                name.replace(path)
+            raise
+    finally:
+        for name in older.values():
+            name.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside a file that is to be, gone afterwards.
+
+    Raises:
+        EdgeError: the disk is full, or refuses in another way.
+        EnvironmentFault: the folder cannot be written.
+    """
+    folder = _hidden(path)
+    with writing(path):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hidden(path: Path) -> Path:
+    """A new name in the same folder, with the same suffix."""
+    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:_MARK]}{path.suffix}")
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise InputError(f"Cannot write {path}: it is {kind}. Give the name of a file.")
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Give a file's content, where there is one, a second name."""
+    if not path.is_file():
+        return
+    try:
+        os.link(path, name)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, name)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Errors of the system in the block are told as those of writing this file.
 
     Raises:
         EdgeError: the disk is full, or refuses in another way.
         EnvironmentFault: the folder cannot be written.
     """
     try:
-        with atomic_path(beside) as second, atomic_path(path) as first:
-            _remove_leftovers(path)
-            _remove_leftovers(beside)
-            yield first, second
+        yield
     except OSError as error:
         kind = EnvironmentFault if error.errno in _REFUSALS else EdgeError
         reason = (error.strerror or str(error)).lower()
@@ -67,7 +160,7 @@ def atomic_pair(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a process that was killed in `atomic_path` of this path has left.
+    """Remove what a process that was killed while it wrote this path has left.
 
     By age: the number of a process says nothing to other containers that share the folder, and no
     file takes a day to write.
@@ -76,9 +169,9 @@ def _remove_leftovers(path: Path) -> None:
     latest = time.time() - _LEFT_SECONDS
     for found in path.parent.iterdir():
         if name.fullmatch(found.name):
-            with suppress(OSError):  # another's file, or gone already
+            with suppress(OSError):  # another's, or gone already
                 if found.lstat().st_mtime < latest:
-                    found.unlink()
+                    shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def why_not_writable(folder: Path) -> str:

@@ -81,7 +81,7 @@ def check_session(session: Session, verify: Path, limits: Limits, what: str) -> 
     if faults := checked.faults(limits, session.card):
         raise GateFailure(
             f"{what} differs too much from its parent: {'; '.join(faults)}, over "
-            f"{comparison.answers} answers. Nothing was written; a higher --precision of the ONNX "
-            "file is the way out, and the --limit options let more through."
+            f"{comparison.answers} answers. No engine was written; a higher --precision of the "
+            "ONNX file is the way out, and the --limit options let more through."
         )
     return checked

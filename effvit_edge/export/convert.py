@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from effvit_edge import __version__
 from effvit_edge.core.card import ModelCard, Precision
 from effvit_edge.core.comparison import Accuracy
 from effvit_edge.core.errors import GateFailure, InputError
-from effvit_edge.core.files import atomic_pair
+from effvit_edge.core.files import atomic_pair, scratch_folder, writing
 from effvit_edge.core.limits import with_limits
 from effvit_edge.core.optional import require
 from effvit_edge.core.strict_json import JSON
@@ -302,10 +301,10 @@ def _measured(
 @contextmanager
 def _scratch(path: Path, model: onnx.ModelProto) -> Iterator[Path]:
     """A file of a graph beside where the result goes, gone afterwards."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-        file = Path(folder) / "model.onnx"
-        file.write_bytes(model.SerializeToString())
+    with scratch_folder(path) as folder:
+        file = folder / "model.onnx"
+        with writing(path):
+            file.write_bytes(model.SerializeToString())
         yield file
 
 

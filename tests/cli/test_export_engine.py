@@ -187,10 +187,23 @@ def test_an_engine_that_answers_otherwise_is_exit_4_and_has_no_name(
     device.factor = 1.2
     assert engine(graph, out / "m.plan") == 4
     error = capsys.readouterr().err
-    assert "of the largest logit (limit 1.00%)" in error and "Nothing was written" in error
+    assert "of the largest logit (limit 1.00%)" in error and "No engine was written" in error
     assert names(out) == []
     assert engine(graph, out / "m.plan", "--limit-relative", "0.3") == 0
     assert "(limit 30.00%)" in capsys.readouterr().out
+
+
+def test_an_engine_keeps_its_onnx_file_where_another_one_fails(
+    run: Path, device: Device, out: Path, capsys: Capture
+) -> None:
+    options = ["--mode", "stream", "--precision", "fp16"]
+    assert engine(run, out / "m.plan", *options) == 0
+    before = {path.name: sha256_file(path) for path in out.iterdir()}
+    device.factor = 1.5
+    assert engine(run, out / "m.plan", *options, "--fp32-attention", "--rebuild") == 4
+    assert "No engine was written" in capsys.readouterr().err
+    assert {path.name: sha256_file(path) for path in out.iterdir()} == before
+    assert read_sidecar(out / "m.plan").onnx_sha256 == before["m.onnx"]
 
 
 def test_an_engine_of_wider_limits_opens_wherever_it_is_copied(

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
-from effvit_edge.core.files import atomic_pair, atomic_path, sha256_file, why_not_writable
+from effvit_edge.core.files import (
+    atomic_pair,
+    atomic_path,
+    brought_back,
+    scratch_folder,
+    sha256_file,
+    why_not_writable,
+)
 
 
 def test_the_final_name_appears_only_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -130,3 +137,57 @@ def test_a_file_is_no_folder_and_that_is_another_error(tmp_path: Path) -> None:
 def test_a_folder_that_nobody_can_write_is_found() -> None:
     """Not by its permissions, which the superuser passes."""
     assert why_not_writable(Path("/sys/kernel")) in ("permission denied", "read-only file system")
+
+
+def test_a_pair_that_is_interrupted_between_its_names_stays_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, clips = tmp_path / "m.onnx", tmp_path / "m.npz"
+    with atomic_pair(model, clips) as files:
+        for file in files:
+            file.write_text("old")
+    real, done = Path.replace, []
+
+    def interrupted(self: Path, target: Path) -> Path:
+        found = real(self, target)
+        done.append(target)
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_pair(model, clips) as files:
+        for file in files:
+            file.write_text("new")
+    assert (model.read_text(), clips.read_text()) == ("old", "old")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.npz", "m.onnx"]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError()])
+def test_files_are_brought_back_where_the_work_fails(
+    tmp_path: Path, failure: BaseException
+) -> None:
+    there, new = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    there.write_text("old")
+    with pytest.raises(type(failure)), brought_back(there, new):
+        with atomic_path(there) as file:
+            file.write_text("new")
+        new.write_text("new")
+        raise failure
+    assert (there.read_text(), new.read_text()) == ("old", "new")
+    with brought_back(there), atomic_path(there) as file:
+        file.write_text("new")
+    assert there.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+def test_a_scratch_folder_goes_and_old_ones_of_killed_processes_too(tmp_path: Path) -> None:
+    killed = tmp_path / ".m.0123456789ab.onnx"
+    killed.mkdir()
+    (killed / "model.onnx").touch()
+    os.utime(killed, (0, 0))
+    with scratch_folder(tmp_path / "m.onnx") as folder:
+        assert folder.parent == tmp_path and folder.name.startswith(".m.")
+        (folder / "model.onnx").write_text("x")
+        assert not killed.exists()
+    assert list(tmp_path.iterdir()) == []

@@ -215,7 +215,7 @@ def test_a_damaged_engine_is_built_again(workshop: Workshop) -> None:
 
 def test_an_engine_that_answers_otherwise_is_not_kept(workshop: Workshop, tmp_path: Path) -> None:
     write_samples(workshop.onnx, factor=1.2)
-    with pytest.raises(GateFailure, match=r"limit 1\.00%.*Nothing was written") as caught:
+    with pytest.raises(GateFailure, match=r"limit 1\.00%.*No engine was written") as caught:
         workshop.build(tmp_path / "out" / "m.plan")
     assert caught.value.exit_code == 4
     assert _files(tmp_path / "out") == []
