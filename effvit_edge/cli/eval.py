@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effvit_edge.core.errors import InputError
-from effvit_edge.core.files import sha256_file
+from effvit_edge.core.errors import EnvironmentFault, InputError
+from effvit_edge.core.files import sha256_file, why_not_writable
 from effvit_edge.core.optional import require
 
 if TYPE_CHECKING:
@@ -55,8 +55,16 @@ if TYPE_CHECKING:
 @click.option(
     "--crops", type=click.Choice(["1", "3"]), help="Crops of a clip, for views; the recipe's or 1."
 )
-@click.option("--count", default=180, show_default=True, help="Sequences, for rendered motion.")
-@click.option("--seed", default=1, show_default=True, help="Of rendered motion.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=180,
+    show_default=True,
+    help="Sequences, for rendered motion.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of rendered motion."
+)
 @click.option(
     "--provider",
     default="auto",
@@ -92,6 +100,8 @@ def command(
     from effvit_edge.train.evaldata import Question, open_evaluation
     from effvit_edge.train.evaluate import about_model, evaluate, write_report
 
+    if output is not None:
+        _check_output(output)
     with ExitStack() as stack:
         scorer = _open_scorer(artifact, provider, rebuild, stack)
         views_crops = int(crops) if crops else None
@@ -105,15 +115,36 @@ def command(
         "views": views,
         "failures": sequences.failures,
     }
-    if output is not None:
-        write_report(report, output, artifact.name, about)
     if as_json:
         click.echo(json.dumps({**about, **report.to_dict()}, indent=2))
-        return
-    click.echo(f"{artifact} on {report.sequences} sequences of {data}, {_in_words(views)}\n")
-    click.echo(tables(report))
-    if sequences.failures:
-        click.echo(describe_failures(sequences.failures), err=True)
+    else:
+        click.echo(f"{artifact} on {report.sequences} sequences of {data}, {_in_words(views)}\n")
+        click.echo(tables(report))
+        if sequences.failures:
+            click.echo(describe_failures(sequences.failures), err=True)
+    if output is not None:  # last, so that a disk that is full by now takes no figures along
+        write_report(report, output, artifact.name, about)
+
+
+def _check_output(folder: Path) -> None:
+    """Find out whether the report can be written there, before minutes of evaluating.
+
+    Raises:
+        InputError: the folder, or one that it would lie in, is a file.
+        EnvironmentFault: it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output {folder} is a file. Give the name of a folder.")
+    try:
+        reason = why_not_writable(folder)
+    except NotADirectoryError as error:
+        raise InputError(
+            f"--output {folder} lies in a file, not in a folder. Give another name."
+        ) from error
+    if reason:
+        raise EnvironmentFault(
+            f"The folder --output {folder} cannot be written: {reason}. Give another one."
+        )
 
 
 def _digest(artifact: Path) -> str | None:

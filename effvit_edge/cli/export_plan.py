@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from effvit_edge.cli.export_data import check_data
 from effvit_edge.cli.export_reduce import refuse_idle_options
 from effvit_edge.cli.export_request import Request
 from effvit_edge.core.attention_op import DOMAIN
@@ -89,6 +91,7 @@ def make_plan(request: Request) -> Plan:
         _require_libraries(network=file is None)
     elif file is not None:
         path = file.path
+    check_data(request, None if file is None else file.header)
     machine = _look_for_machine(request)
     _check_plugin(request, file)
     plan = Plan(request, file or _load_network(request), precision, path, writes, machine)
@@ -139,14 +142,35 @@ def _refuse_idle(request: Request, given: Precision | None) -> None:
         reduction = dataclasses.replace(reduction, limits={})
         if request.verify is not None:
             reduction = dataclasses.replace(reduction, verify=None, verify_where=())
-        if request.verify is not None and request.batch is not None:
-            raise InputError("--verify shows an engine one stream. Leave --batch or --verify out.")
     elif request.rebuild or request.weak_precision is not None:
         option = "--rebuild" if request.rebuild else "--weak-precision"
         raise InputError(f"{option} is for --format engine. Leave it out.")
     if request.attention == "measure" and request.batch is not None:
         raise InputError("--attention measure times one stream. Leave --batch out.")
+    _refuse_idle_choices(request, calibrates=reduced == "int8")
     refuse_idle_options(reduced, reduction)
+
+
+def _refuse_idle_choices(request: Request, *, calibrates: bool) -> None:
+    """Options about footage that is not there."""
+    if request.verify_where and request.verify is None:
+        raise InputError("--verify-where is for --verify, which is not given. Leave it out.")
+    if calibrates or request.calibrate is not None:
+        return
+    names = {
+        "calibrate_where": "--calibrate-where",
+        "calibrate_clips": "--calibrate-clips",
+        "method": "--calibration-method",
+    }
+    for name, option in names.items():
+        if _stands_on_the_line(name):
+            raise InputError(f"{option} is for --calibrate, which is not given. Leave it out.")
+
+
+def _stands_on_the_line(name: str) -> bool:
+    """Whether an option was given, be it as it is by default."""
+    context = click.get_current_context()
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _choose_precision(request: Request, given: Precision | None) -> Precision:

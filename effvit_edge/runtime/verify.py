@@ -53,14 +53,17 @@ def read_verify(verify: Path, card: ModelCard) -> tuple[Clips, Logits]:
         ) from error
     spec = card.preprocess
     picture = (spec.height, spec.width, 3)
-    answers = (len(clips), *clips.shape[1:2], card.num_classes)
+    answers = (*clips.shape[:2], card.num_classes)
     if card.mode == "clip":
-        answers = (len(clips), card.num_classes)
+        answers = (*clips.shape[:1], card.num_classes)
     if clips.shape[2:] != picture or clips.dtype != np.uint8 or logits.shape != answers:
         raise InputError(
             f"{verify} is of another model: clips {clips.shape} {clips.dtype}, answers "
             f"{logits.shape}, expected {answers}. Export the ONNX file again, which writes it."
         )
+    if clips.size == 0:  # in shape, and nothing could be told by it
+        what = "has clips without frames" if len(clips) else "has no clips"
+        raise InputError(f"{verify} {what}. Export the ONNX file again, which writes it.")
     return clips, logits
 
 

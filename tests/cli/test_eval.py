@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -250,3 +252,77 @@ def test_data_that_is_not_there_is_named(
     video = clips / "dark" / "0.mp4"
     assert main(["eval", artifact, "--data", str(video)]) == 2
     assert "is not a CSV file or recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("file", "is a file. Give the name of a folder"), ("file/deeper", "lies in a file")],
+)
+def test_an_output_that_is_no_folder_is_told_before_the_work(
+    name: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    _refuse_to_begin(monkeypatch)
+    arguments = ["eval", str(model(tmp_path, "stream")), "--data", "motion"]
+    assert main([*arguments, "--output", str(tmp_path / name)]) == 2
+    assert f"--output {tmp_path / name} {said}" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a folder that nobody can write")
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In /sys the kernel refuses also the superuser."""
+    _refuse_to_begin(monkeypatch)
+    arguments = ["eval", str(model(tmp_path, "stream")), "--data", "motion"]
+    assert main([*arguments, "--output", "/sys/kernel/new"]) == 3
+    assert "--output /sys/kernel/new cannot be written" in capsys.readouterr().err
+
+
+def _refuse_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(*arguments: Any) -> None:
+        raise AssertionError("the work was begun")
+
+    monkeypatch.setattr("effvit_edge.cli.session.open_model", begin)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+def test_a_write_that_fails_takes_no_figures_along(
+    form: list[str],
+    clips: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "evaluation.json")
+
+    monkeypatch.setattr("effvit_edge.train.evaluate.write_report", refuse)
+    arguments = ["eval", str(model(tmp_path, "stream")), "--data", str(clips), *form]
+    assert main([*arguments, "--output", str(tmp_path / "report")]) == 1
+    said = capsys.readouterr()
+    assert ('"top1": 1.0' if form else "top-1                         100.0%") in said.out
+    assert "No space left on device: evaluation.json" in said.err
+
+
+def test_a_report_is_written_into_a_new_folder(clips: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "report"
+    arguments = ["eval", str(model(tmp_path, "stream")), "--data", str(clips)]
+    assert main([*arguments, "--output", str(folder)]) == 0
+    assert json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["top1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--count", "-3"), ("--count", "0"), ("--seed", "-5")]
+)
+def test_a_number_of_rendered_motion_that_makes_no_sense_is_refused(
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = str(model(tmp_path, "stream"))
+    assert main(["eval", artifact, "--data", "motion", option, value]) == 2
+    assert f"Invalid value for '{option}'" in capsys.readouterr().err

@@ -21,6 +21,7 @@ import pytest
 
 from effvit_edge.cli.main import main
 from effvit_edge.engine.cache import engines_folder
+from effvit_edge.export import export_onnx
 from effvit_edge.runtime.sidecar import sidecar_path
 from effvit_edge.train.checkpoint import save_model
 from tests.cli.devices import Device, pretend_device
@@ -405,3 +406,130 @@ def test_nothing_of_all_this_is_kept_in_the_cache(device: Device, graph: Path, o
     assert main(["export", str(graph), "--format", "engine", "-o", str(out / "m.plan")]) == 4
     plans = list(engines_folder().glob("*.plan*")) if engines_folder().is_dir() else []
     assert plans == []
+
+
+@pytest.mark.parametrize("data", ["--verify", "--calibrate"])
+def test_a_negative_seed_is_refused(data: str, out: Path, capsys: Capture) -> None:
+    precision = "int8" if data == "--calibrate" else "fp16"
+    arguments = ["--precision", precision, data, "motion", "--seed", "-5"]
+    assert main(["export", str(DEMO), *arguments, "-o", str(out / "m.onnx")]) == 2
+    assert "Invalid value for '--seed'" in capsys.readouterr().err
+    assert names(out) == []
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("limit", ["relative", "cosine", "agreement", "drop"])
+def test_a_limit_that_is_no_number_is_refused(
+    limit: str, value: str, out: Path, capsys: Capture
+) -> None:
+    arguments = ["--precision", "fp16", f"--limit-{limit}", value]
+    assert main(["export", str(DEMO), *arguments, "-o", str(out / "m.onnx")]) == 2
+    assert f"Invalid value for '--limit-{limit}'" in capsys.readouterr().err
+    assert names(out) == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--verify-where a=b",
+        "--calibrate-where a=b",
+        "--calibrate-clips 96",
+        "--calibration-method channels",
+    ],
+)
+@pytest.mark.parametrize("target", ["reduced", "engine"])
+def test_an_option_about_footage_that_is_not_given_is_refused(
+    target: str, option: str, device: Device, graph: Path, out: Path, capsys: Capture
+) -> None:
+    """Also as it is by default, once it stands on the command line."""
+    options = ["--precision", "fp16", "-o", str(out / "n.onnx")]
+    if target == "engine":
+        options = ["--format", "engine", "-o", str(out / "n.plan")]
+    assert main(["export", str(graph), *options, *option.split()]) == 2
+    error = capsys.readouterr().err
+    assert f"{option.split()[0]} is for --" in error and "which is not given" in error
+    assert names(out) == []
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is loaded, and nothing is converted."""
+
+    def begin(*arguments: Any) -> None:
+        raise AssertionError("the work was begun")
+
+    monkeypatch.setattr("effvit_edge.train.checkpoint.load_model", begin)
+    monkeypatch.setattr("effvit_edge.export.convert.read_parent", begin)
+
+
+FOOTAGE = [("--verify", "fp16"), ("--calibrate", "int8")]
+
+
+@pytest.mark.parametrize(("option", "precision"), FOOTAGE)
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("nope", "nope does not exist. Give a folder of classes"),
+        ("nope.csv", "nope.csv does not exist"),
+        ("film.mp4", "film.mp4 is not a CSV file or recipe"),
+    ],
+)
+def test_footage_that_is_not_there_is_told_before_the_work(
+    option: str,
+    precision: str,
+    data: str,
+    said: str,
+    no_work: None,
+    run: Path,
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("film.mp4").write_bytes(b"film")
+    for artifact in (run, DEMO):
+        arguments = ["export", str(artifact), "--precision", precision, option, data]
+        assert main([*arguments, "-o", str(out / "m.onnx")]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {option} {said}")
+    assert names(out) == []
+
+
+@pytest.mark.parametrize(("option", "precision"), FOOTAGE)
+def test_rows_of_footage_that_is_no_csv_are_refused_by_the_options_name(
+    option: str, precision: str, no_work: None, out: Path, capsys: Capture
+) -> None:
+    arguments = ["--precision", precision, option, "motion", f"{option}-where", "a=b"]
+    assert main(["export", str(DEMO), *arguments, "-o", str(out / "m.onnx")]) == 2
+    assert f"{option}-where chooses rows of a CSV file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "precision"), FOOTAGE)
+def test_several_streams_and_footage_are_refused_before_the_work(
+    option: str, precision: str, no_work: None, run: Path, out: Path, capsys: Capture
+) -> None:
+    arguments = ["--batch", "2", "--precision", precision, option, "motion"]
+    assert main(["export", str(run), *arguments, "-o", str(out / "m.onnx")]) == 2
+    assert f"{option} shows a graph one stream" in capsys.readouterr().err
+    assert names(out) == []
+
+
+def test_several_streams_and_footage_are_refused_of_an_engine(
+    no_work: None, device: Device, run: Path, out: Path, capsys: Capture
+) -> None:
+    arguments = ["--batch", "2", "--format", "engine", "--verify", "motion"]
+    assert main(["export", str(run), *arguments, "-o", str(out / "m.plan")]) == 2
+    assert "--verify shows a graph one stream" in capsys.readouterr().err
+    assert names(out) == []
+
+
+@pytest.mark.parametrize(("option", "precision"), FOOTAGE)
+def test_footage_is_not_shown_to_a_file_of_several_streams(
+    option: str, precision: str, tmp_path: Path, out: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "two.onnx"
+    export_onnx(*make_model(IMAGE), path, mode="stream", batch=2)
+    arguments = ["--precision", precision, option, "motion", "-o", str(out / "m.onnx")]
+    assert main(["export", str(path), *arguments]) == 2
+    assert f"{option} shows a graph one stream, and {path} takes several" in capsys.readouterr().err
+    assert names(out) == []

@@ -98,6 +98,22 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     np.savez(verify, clips=CLIPS[:, :, :4], logits=np.zeros((2, 6, 3), np.float32))
     with pytest.raises(InputError, match=r"m\.verify\.npz is of another model"):
         open_session(model, "cpu")
+    np.savez(verify, clips=np.uint8(1), logits=np.zeros((2, 6, 3), np.float32))
+    with pytest.raises(InputError, match=r"m\.verify\.npz is of another model"):
+        open_session(model, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("count", "frames", "said"), [(0, 6, "has no clips"), (2, 0, "has clips without frames")]
+)
+def test_a_file_without_anything_to_compare_is_told(
+    tmp_path: Path, count: int, frames: int, said: str
+) -> None:
+    model = write_model(tmp_path / "m.onnx", tiny_card("stream"))
+    logits = np.zeros((count, frames, 3), np.float32)
+    np.savez(tmp_path / "m.verify.npz", clips=CLIPS[:count, :frames], logits=logits)
+    with pytest.raises(InputError, match=rf"m\.verify\.npz {said}"):
+        open_session(model, "cpu")
 
 
 def test_an_engine_is_tested_with_the_file_of_its_onnx_file(tmp_path: Path) -> None:
