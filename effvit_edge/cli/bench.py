@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 import tempfile
@@ -10,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +17,7 @@ from effvit_edge.bench.estimate.devices import DEVICES
 from effvit_edge.cli.bench_compare import compare
 from effvit_edge.cli.bench_estimate import print_estimates
 from effvit_edge.cli.bench_output import check_output, show_result, tell, write
+from effvit_edge.cli.finite import FiniteRange
 from effvit_edge.cli.stopping import Stopping
 from effvit_edge.core.errors import INTERRUPTED, InputError
 from effvit_edge.core.optional import require
@@ -37,19 +37,6 @@ _LARGEST, _MOST_THREADS = 16384, 256
 _REFRESHES = 1
 
 
-class _Seconds(click.FloatRange):
-    """A finite time."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """As click's, without infinity and what is no number."""
-        seconds: float = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a time.", param, ctx)
-        return seconds
-
-
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT… | compare RESULT…")
 @click.option(
@@ -61,10 +48,12 @@ class _Seconds(click.FloatRange):
 )
 @click.option("--streams", type=click.IntRange(min=1), metavar="N", help="Of multi-stream.")
 @click.option("--mlperf", is_flag=True, help="Single-stream for 600 s, with MLPerf's estimate.")
-@click.option("--duration", type=_Seconds(min=0, min_open=True), metavar="S", help="Seconds; 60.")
+@click.option(
+    "--duration", type=FiniteRange(min=0, min_open=True), metavar="S", help="Seconds; 60."
+)
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N queries.")
 @click.option(
-    "--warm-up", type=_Seconds(min=0), default=2.0, show_default=True, metavar="S",
+    "--warm-up", type=FiniteRange(min=0), default=2.0, show_default=True, metavar="S",
     help="At least so many seconds, and until times are steady.",
 )  # fmt: skip
 @click.option("--provider", type=click.Choice(PROVIDERS), default="auto", show_default=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effvit_edge.core.errors import EdgeError, EnvironmentFault, InputError
-from effvit_edge.core.files import why_not_writable
+from effvit_edge.core.errors import EnvironmentFault, InputError
+from effvit_edge.core.files import why_not_writable, writing
 
 if TYPE_CHECKING:
     from effvit_edge.bench.result import Result
@@ -84,11 +84,11 @@ def write(results: Sequence[Result], targets: Sequence[Path]) -> None:
     from effvit_edge.bench.html import write_report
 
     if len(results) > 1 and targets and targets[0].suffix == ".html":
-        with _told(targets[0]):
+        with _written(targets[0]):
             write_comparison(results, targets[0])
         return
     for result, path in zip(results, targets, strict=False):
-        with _told(path):
+        with _written(path):
             if path.suffix == ".html":
                 write_report(result, path)
             else:
@@ -96,12 +96,9 @@ def write(results: Sequence[Result], targets: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
+def _written(path: Path) -> Iterator[None]:
+    with writing(path):
         yield
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise EdgeError(f"{path} could not be written: {reason}.") from error
     click.echo(f"written {path}", err=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,8 @@ import click
 from effvit_edge.cli.attention import CHOICES
 from effvit_edge.cli.export_request import Request
 from effvit_edge.cli.export_text import Account, headline, next_line
+from effvit_edge.cli.finite import FiniteRange
 from effvit_edge.core.card import MODES, PRECISIONS
-
-
-class _Limit(click.FloatRange):
-    """A finite limit."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """As click's, without infinity and what is no number."""
-        limit: float = super().convert(value, param, ctx)
-        if not math.isfinite(limit):
-            self.fail(f"{value} is not a limit.", param, ctx)
-        return limit
 
 
 @click.command()
@@ -106,24 +93,24 @@ class _Limit(click.FloatRange):
 )
 @click.option(
     "--limit-relative",
-    type=_Limit(min=0),
+    type=FiniteRange(min=0),
     help="Largest difference of a logit, as a part of the largest; this and the next are of "
     "reduced graphs and of engines.  [fp32 0.01, fp16 0.03, int8 0.25]",
 )
 @click.option(
     "--limit-cosine",
-    type=_Limit(max=1),
+    type=FiniteRange(max=1),
     help="Least cosine.  [fp32 0.9999, fp16 0.999, int8 0.95]",
 )
 @click.option(
     "--limit-agreement",
-    type=_Limit(0, 1),
+    type=FiniteRange(0, 1),
     help="Least share of answers with the same label; of engines only if given.  [fp16 0.98, int8 "
     "0.97]",
 )
 @click.option(
     "--limit-drop",
-    type=_Limit(0, 1),
+    type=FiniteRange(0, 1),
     help="Largest loss of accuracy on --verify data.  [fp32 and fp16 0.01, int8 0.03]",
 )
 @click.option("--num-classes", type=click.IntRange(min=1), help="Presets only: labels.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, track
 
+from effvit_edge.cli.stopping import Stopping
 from effvit_edge.core.errors import EdgeError
 from effvit_edge.live.status import SourceStatus
 from effvit_edge.live.watch import Watcher
@@ -168,21 +168,11 @@ def shorten(name: str) -> str:
 def stopping_on_signals(watcher: TerminalWatcher) -> Iterator[None]:
     """End cleanly on Ctrl-C and on SIGTERM: files are closed before the command ends.
 
-    A second one ends it at once.
+    A second one, a second later, ends it at once.
     """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if watcher.should_stop():
-            raise KeyboardInterrupt
-        watcher.stop()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, stop) for number in signals}
-    try:
+    with Stopping(watcher.stop) as stopping:
+        stopping.hold()
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def film_progress(frames: Iterable[_T], total: int) -> Iterator[_T]:

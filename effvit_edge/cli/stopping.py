@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,13 @@ class Stopping:
     """Turns the two signals into a ``KeyboardInterrupt``, or into a note where one would lose work.
 
     A context manager; in a thread that gets no signals it does nothing.
+
+    Args:
+        told: called with the first signal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[], object] | None = None) -> None:
+        self._told = told
         self._asked = False
         self._held = False
         self._when = 0.0
@@ -61,6 +66,8 @@ class Stopping:
         again = self._asked
         if not again:
             self._asked, self._when = True, now
+            if self._told is not None:
+                self._told()
         if self._held and (not again or now - self._when < _DELIBERATE_SECONDS):
             return
         self._held = True  # what is to be kept now is not to be lost to the next signal

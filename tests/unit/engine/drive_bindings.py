@@ -48,8 +48,8 @@ def main() -> None:
             raise AssertionError("a builder without TensorRT")
         try:
             TensorRTLibrary(trt, "tensorrt").load(b"", "m.plan")
-        except EnvironmentFault:
-            pass
+        except EnvironmentFault as fault:
+            assert "TensorRT does not start on this machine" in str(fault), fault
         else:
             raise AssertionError("a runtime without TensorRT")
     sys.stdout.write(trt.__version__)

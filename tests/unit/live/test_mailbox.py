@@ -85,6 +85,7 @@ class MailboxMachine(RuleBasedStateMachine):
 
 
 def test_a_mailbox_accounts_for_everything() -> None:
+    """Fails where the machine's invariant does, and with the steps that lead there."""
     run_state_machine_as_test(
         MailboxMachine, settings=settings(max_examples=80, stateful_step_count=40)
     )
