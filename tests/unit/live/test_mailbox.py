@@ -21,14 +21,19 @@ from effvit_edge.live.mailbox import Ledger, Mailbox
 class MailboxMachine(RuleBasedStateMachine):
     """A mailbox beside a model of it that is too simple to be wrong, from one thread."""
 
-    @initialize(capacity=strategies.integers(1, 4), keep_newest=strategies.booleans())
-    def make(self, capacity: int, keep_newest: bool) -> None:
+    @initialize(
+        capacity=strategies.integers(1, 4),
+        keep_newest=strategies.booleans(),
+        least=strategies.integers(0, 12),
+    )
+    def make(self, capacity: int, keep_newest: bool, least: int) -> None:
         self.bell = threading.Event()
         self.box: Mailbox[int] = Mailbox(capacity, keep_newest, self.bell)
         self.capacity, self.keep_newest = capacity, keep_newest
         self.waiting: deque[int] = deque()
         self.in_hand = self.put = self.dealt_with = self.dropped = 0
         self.finished = False
+        self.least = least  # items before it may end, as most histories would end at once
 
     @precondition(lambda self: self.keep_newest or len(self.waiting) < self.capacity)
     @rule()
@@ -64,11 +69,13 @@ class MailboxMachine(RuleBasedStateMachine):
         self.dealt_with += well
         self.dropped += not well
 
+    @precondition(lambda self: self.put >= self.least)
     @rule()
     def finish(self) -> None:
         self.box.finish()
         self.finished = True
 
+    @precondition(lambda self: self.put >= self.least)
     @rule()
     def abandon(self) -> None:
         self.box.abandon()
